@@ -35,6 +35,7 @@ from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import is_small, recognise
 from worker.store.batches.writer import BatchWriter
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.documents import changed_together
 from worker.store.decide.identity import revision
 from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
@@ -88,7 +89,7 @@ def process(
     at = batch.took("open", at)
     if not is_small(versions):
         end_attempt()
-        recognise(engine, versions, puts)
+        recognise(engine, puts)
         for version in puts:
             if version.recognised is not None:
                 version.secured = _secured_of(version.raw)
@@ -98,11 +99,14 @@ def process(
     for version in versions:
         if version.recognised is None and not version.rejected and version.op == "put":
             read_version(version, batch.limits)
+    for version in changed_together(versions):
+        version.recognised = None
+        read_version(version, batch.limits)
     at = batch.took("read", at)
     failpoint("ingest.read")
     end_attempt()
     failpoint("ingest.kept")
-    decided = BatchWriter(
+    changes = BatchWriter(
         engine,
         lambda version: read_version(version, batch.limits),
         batch.worker,
@@ -110,7 +114,7 @@ def process(
         batch.rules,
         batch.timings,
     ).write(versions)
-    batch.leaves_work = bool(decided.changes.work)
+    batch.leaves_work = bool(changes.work)
     batch.took("write", at)
     return versions
 
@@ -217,7 +221,7 @@ def read_version(version: BatchItem, limits: Limits) -> None:
     """Parse, validate and enrich; set the version's `copy` or `reference`, or the problems that reject it."""
     reading = read(version.raw, has_key=version.doc_key is not None, limits=limits, fingerprint=version.fingerprint)
     version.problems = (*version.problems, *reading.problems)
-    version.fingerprint = reading.fingerprint
+    version.fingerprint, version.secured = reading.fingerprint, None
     if version.rejected:
         return
     if reading.reference is not None:
@@ -231,6 +235,7 @@ def read_version(version: BatchItem, limits: Limits) -> None:
     if reading.article is None:
         return
     version.copy = enrich(reading.article, reading.body, source=version.source, key=version.doc_key)
+    version.secured = version.copy.secured
     if version.doc_key is None:
         version.doc_key = version.copy.canonical_url
 

@@ -42,7 +42,7 @@ from worker.linking.linker import LEASE_SECONDS, ROLE, Linker
 from worker.linking.texts.features import features_of_all
 from worker.linking.texts.frequencies import Frequencies
 from worker.settings import Settings
-from worker.store.decide.rows.article_rows import emptied_row
+from worker.store.decide.article_rows import EMPTY
 from worker.store.engine import make_engine
 from worker.store.linking import day_frequencies, leader, link_states
 from worker.store.migration import upgrade
@@ -167,7 +167,7 @@ def _fill(engine: Engine, texts: list[Text]) -> None:
                 url_hash = blake2b(str(number).encode(), digest_size=16).digest()
                 at = now - timedelta(days=_DAYS * (len(texts) - number) / len(texts), hours=hours[number])
                 rows.append({
-                    **emptied_row({"url_hash": url_hash, "first_seen_at": now, "changed_at": now, "extra": {}, "revision": ""}), "kind": "article", "title": title, "excerpt": excerpt, "published_at": at,
+                    **EMPTY, "url_hash": url_hash, "first_seen_at": now, "changed_at": now, "revision": "", "kind": "article", "title": title, "excerpt": excerpt, "published_at": at,
                     "is_stub": False, "link_state": "pending", "provider_id": sites[number],
                 })  # fmt: skip
                 url = f"https://site{sites[number]}.example/{number}"

@@ -20,12 +20,13 @@ The rules were derived from the values that four collections report. `python -m 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from schemas.problem import Problem, problem
 from worker.heat_rules import HeatRules
 
 _NOT_IN_NAMES = re.compile(r"[^0-9a-z\s-]+")
@@ -112,6 +113,57 @@ def heat_of(
     return Heat(heat, heat >= rules.threshold, lead)
 
 
+class ArticleHeat(NamedTuple):
+    """The heat of an article, as columns. `lead_id`: the article that leads, itself or a related one."""
+
+    heat: int
+    is_published: bool
+    lead_id: int | None
+
+
+def article_heat(
+    article_id: int,
+    related: Sequence[tuple[int, int]],
+    peers: Mapping[int, Peer],
+    *,
+    count: int | None,
+    outranked_by: int | None,
+    rules: HeatRules,
+) -> ArticleHeat | None:
+    """Return the heat of an article; None: it has no quality, so its heat is as reported.
+
+    `related`: (rank, article id) of each article that it lists, in order. `peers`: the values of these and its own.
+    `count`: the entries of its document. `outranked_by`: the rank of the entry that leads by the values in the document.
+    """
+    heat = heat_of(
+        peers[article_id],
+        (peers[id_] for _, id_ in related),
+        count=count if count is not None else len(related),
+        rules=rules,
+        outranked_by=outranked_by,
+    )
+    if heat is None:
+        return None
+    lead: int | None = article_id
+    if heat.lead is not None:
+        lead = related[heat.lead][1]
+    elif outranked_by not in (None, NEVER_OUTRANKED):
+        lead = next((id_ for rank, id_ in related if rank == outranked_by), None)
+    return ArticleHeat(heat.heat, heat.is_published, lead)
+
+
+def differing_heat(heat: ArticleHeat, reported: int | None, is_published: bool | None) -> Problem | None:
+    """Return the warning that a document reports another heat than the rules give; None if it does not."""
+    pairs = (("heat", reported, heat.heat), ("published", is_published, heat.is_published))
+    differing = [(name, value, computed) for name, value, computed in pairs if value not in (None, computed)]
+    if not differing:
+        return None
+    stated = ", ".join(f"{name} {str(value).lower()}" for name, value, _ in differing)
+    computed = ", ".join(f"{name} {str(value).lower()}" for name, _, value in differing)
+    message = f"Reported is {stated}; by the rules it is {computed}."
+    return problem("heat_differs", message, field=differing[0][0], expected=computed)
+
+
 def bonus_of(quality: int, count: int, rules: HeatRules) -> int:
     """Return what `count` related articles add to the heat of an article, or other articles to that of a story."""
     return rules.bonus * count if quality >= rules.floor else 0
@@ -133,6 +185,3 @@ def heat_terms(heat: int | None, quality: int | None, others: int, rules: HeatRu
     if quality < rules.floor and others:
         return f"{heat} = quality {quality}; {counted} add{'' if others != 1 else 's'} nothing to a quality below {rules.floor}."
     return f"{heat} = quality {quality} + {counted} × {rules.bonus}."
-
-
-__all__ = ["NEVER_OUTRANKED", "NOT_LEAD", "Heat", "Peer", "bonus_of", "heat_of", "heat_terms", "lead_of"]

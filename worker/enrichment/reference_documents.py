@@ -1,15 +1,17 @@
-"""The enriched reference document, which adds data to a provider or a topic, and its JSON in the store."""
+"""The enriched reference document, which adds data to a provider or a topic, its JSON, and what all of them say."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from schemas.references import Organization, Topic
 from worker.enrichment.document_json import hash_of_document_json
 from worker.enrichment.enriched_document import JsonObject
-from worker.enrichment.titles import clean, clean_or_none
-from worker.enrichment.topics import stated_topics, topic_slug
+from worker.enrichment.providers import ProviderRef
+from worker.enrichment.titles import clean, clean_or_none, strip_provider_suffix
+from worker.enrichment.topics import TopicFinder, stated_topics, topic_slug
 from worker.enrichment.urls.canonical_urls import reference_hash
 from worker.enrichment.urls.hosts import registrable_domain
 
@@ -94,3 +96,21 @@ def changed_reference_fields(old: ReferenceCopy, new: ReferenceCopy) -> list[str
 
 
 _NAMES = tuple(one.name for one in fields(ReferenceCopy) if one.compare and not one.name.endswith("_hash"))
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What all reference documents say. `token`: another one after each change of them; None: there are none.
+
+    `names`: domain → all names of its organization. `finder`: finds topics by their keywords.
+    """
+
+    token: str | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    finder: TopicFinder = field(default_factory=lambda: TopicFinder({}))
+
+    def title(self, title: str | None, provider: ProviderRef | None) -> str | None:
+        """Return a title without its provider's name at the end."""
+        for name in self.names.get(provider.domain, ()) if title and provider else ():
+            title = strip_provider_suffix(title or "", name, None)
+        return title

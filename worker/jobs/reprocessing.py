@@ -29,7 +29,7 @@ from worker.enrichment.urls.canonical_urls import canonicalise, url_hash
 from worker.errors import CopydeskError, Exit
 from worker.queue.lease_queue import LeaseQueue
 from worker.settings import INTERNAL_LANE
-from worker.store.decide.rows.article_rows import PIPELINE_VERSION
+from worker.store.decide.article_rows import PIPELINE_VERSION
 from worker.store.receipts import receipts_of
 from worker.store.sql.statements import AnyRow, fetch
 from worker.store.tables import articles, documents, raw_documents, receipts

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from worker.store.decide.rows.article_rows import PIPELINE_VERSION
+from worker.store.decide.article_rows import PIPELINE_VERSION
 from worker.store.linking.link_states import IS_OUTDATED, IS_PENDING, IS_PROVISIONAL
 from worker.store.sql.statements import fetch_where
 from worker.store.tables import articles, dead_letters, documents, lanes, links, providers, receipts, stories, topics

@@ -16,13 +16,11 @@ from worker.store.background.work_rows import IdWork, Progress
 from worker.store.batches.apply import apply
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.load_queries import CHILDREN
-from worker.store.decide.change_set import ChangeSet
+from worker.store.decide.article_rows import parts_of
+from worker.store.decide.change_set import ChangeSet, ChildChanges
 from worker.store.decide.decision import Context, decide_rows
 from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.rows.article_rows import parts_of
-from worker.store.decide.rows.child_rows import Difference
-from worker.store.decide.source_documents import article_keys
-from worker.store.decide.stored import Children, DocumentKeys, Key, StoredArticles, StoredDocuments, UrlKeys, Values
+from worker.store.decide.stored import Children, DocumentKeys, Key, StoredDocuments, UrlKeys, Values
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, flights
 from worker.store.sql.query import One, Pair, Query
@@ -136,7 +134,7 @@ class ArticleStep:
         }
         topics = loader.urls(UrlKeys(slugs={slug for one in parts.values() for slug in one.topics})).topics
         rewritten: set[bytes] = set()
-        difference, changes = Difference("article_topics"), ChangeSet()
+        topic_changes, changes = ChildChanges("article_topics"), ChangeSet()
         for row in page:
             if row.id not in parts:
                 continue
@@ -146,8 +144,8 @@ class ArticleStep:
                 wanted: dict[Key, Values] = {
                     (topics[slug].id,): values for slug, values in parts[row.id].topics.items()
                 }
-                difference.compare(row.id, before.of("article_topics", row.id), wanted)
-        difference.write(changes, {})
+                topic_changes.compare(row.id, before.of("article_topics", row.id), wanted)
+        topic_changes.write(changes, {})
         self._decide_rows(transaction, DocumentChanges(), loader, loaded, changes, rewritten)
 
     def retract(self, reading: Flights, work: IdWork) -> int:
@@ -155,7 +153,7 @@ class ArticleStep:
         found = reading.fetch(_RETRACTION, {"ids": [work.subject]})
         reading.commit()
         row = found.rows[0]
-        keys = DocumentKeys(retractions={(row.source, url_hash(row.key)): row.url_retraction}, step=self._step)
+        keys = DocumentKeys(retractions=[(row.source, url_hash(row.key), row.url_retraction)], step=self._step)
         progress = Progress(self._now)
         with flights(self._engine, locks=WRITER_LOCK, durable=False) as transaction:
             loader = SqlLoader(self._engine, transaction)
@@ -182,8 +180,6 @@ class ArticleStep:
         changes: ChangeSet,
         rewritten: Collection[bytes] = (),
     ) -> None:
-        touched = documents.touched or rewritten
-        articles = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
         context = Context(self._rules, "", loaded.now)
-        decide_rows(documents, loaded, articles, loader, context, changes, rewritten=rewritten)
+        decide_rows(documents, loaded, loader, context, changes, rewritten=rewritten)
         apply(transaction, self._dialect, changes)

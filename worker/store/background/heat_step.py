@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.enrichment.heat import Peer
+from worker.enrichment.heat import Peer, article_heat
 from worker.heat_rules import AllRules
 from worker.store.background.work_rows import IdWork, Progress
-from worker.store.decide.article_heat import own_heat
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import Flights, Result
 from worker.store.sql.query import One, Pair, Query
@@ -131,19 +130,14 @@ def _changes(rows: Sequence[_Article], related: Sequence[_Related], rules: AllRu
         listed[one.source_id].append((one.rank, one.id))
     changes: list[tuple[object, ...]] = []
     for row in rows:
-        computed = own_heat(
+        heat = article_heat(
             row.id,
-            row.quality,
-            related=sorted(listed[row.id]),
-            peers=peers,
+            sorted(listed[row.id]),
+            peers,
             count=row.related_count,
             outranked_by=row.outranked_by,
             rules=rules.of(row.source),
         )
-        if computed is None:
-            continue
-        columns = computed[1]
-        wanted = (columns["heat"], columns["is_published"], columns["lead_id"])
-        if wanted != (row.heat, row.is_published, row.lead_id):
-            changes.append((row.id, row.changed_at, *wanted))
+        if heat is not None and heat != (row.heat, row.is_published, row.lead_id):
+            changes.append((row.id, row.changed_at, *heat))
     return changes

@@ -74,7 +74,7 @@ def target_step(engine: Engine, reading: Flights, work: UrlWork, rules: AllRules
 
 
 def _newest(reading: Flights, work: UrlWork) -> tuple[NamerRow | None, AliasClaimRow | None]:
-    all_ = {"urls": [work.subject], "undescribed": [], "touched": [], "most": _LAST_ID}
+    all_ = {"urls": [work.subject], "unnamed": [work.subject], "undescribed": [], "touched": [], "most": _LAST_ID}
     namers, alias_claims = reading.fetch(NAMERS, all_), reading.fetch(ALIAS_CLAIMS, all_)
     reading.send()
     return namers.rows[0] if namers.rows else None, alias_claims.rows[0] if alias_claims.rows else None
@@ -165,7 +165,7 @@ class _Step:
         urls.retargeted.clear()
         changes = ChangeSet()
         write_shared_rows(loaded, stored.next_ids, domains, {}, changes)
-        ArticleWrites(articles, urls, loaded, self._rules, stored.now).write(changes)
+        ArticleWrites(articles, urls, loaded, self._rules, stored.now, changes).write()
         changes.write_work(stored.now)
         apply(self._transaction, self._dialect, changes)
         return urls.targets[subject]

@@ -7,6 +7,13 @@ from worker.store.decide.change_set import ChangeSet, Operation, Write
 from worker.store.sql.flights import Flights
 from worker.store.sql.statements import Statement, insertion, removal, updating
 
+_ON_CONFLICT = {
+    Operation.INSERT: "",
+    Operation.INSERT_MISSING: "({keys}) DO NOTHING",
+    Operation.MERGE: '({keys}) DO UPDATE SET "{last}" = EXCLUDED."{last}"',
+    Operation.RAISE: '({keys}) DO UPDATE SET "{last}" = EXCLUDED."{last}" WHERE "{table}"."{last}" < EXCLUDED."{last}"',
+}
+
 
 def apply(transaction: Flights, dialect: str, changes: ChangeSet) -> None:
     """Send the statements of `changes`, in their order. The caller commits."""
@@ -30,17 +37,6 @@ def statement_of(dialect: str, write: Write) -> Statement:
         return updating(dialect, table, write.names, write.key, write.rows)
     if write.operation is Operation.DELETE:
         return removal(dialect, table, write.key, write.rows)
-    return insertion(dialect, table, write.names, write.rows, _on_conflict(write))
-
-
-def _on_conflict(write: Write) -> str:
     keys = ", ".join(f'"{name}"' for name in write.key)
-    if write.operation is Operation.INSERT_MISSING:
-        return f"({keys}) DO NOTHING"
-    if write.operation is Operation.MERGE:
-        return f'({keys}) DO UPDATE SET "{write.names[-1]}" = EXCLUDED."{write.names[-1]}"'
-    if write.operation is Operation.RAISE:
-        column = f'"{write.names[-1]}"'
-        stored = f'"{write.table}".{column}'
-        return f"({keys}) DO UPDATE SET {column} = EXCLUDED.{column} WHERE {stored} < EXCLUDED.{column}"
-    return ""
+    conflict = _ON_CONFLICT[write.operation].format(keys=keys, table=write.table, last=write.names[-1])
+    return insertion(dialect, table, write.names, write.rows, conflict)

@@ -61,16 +61,16 @@ DOCUMENTS = Query(
 )
 REACHED = Query(
     rows.DocumentRow,
-    f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w"
+    f"WITH w(source, url_hash, before) AS ({{table retractions}}) SELECT {_DOCUMENT} FROM w"
     " CROSS JOIN LATERAL (SELECT * FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
-    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {limit step}) d"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT {limit step} + 1) d"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash ORDER BY d.revision DESC",
-    {"places": (documents.c.source, documents.c.article_hash, documents.c.revision)},
+    {"retractions": (documents.c.source, documents.c.article_hash, documents.c.revision)},
     documents,
-    sqlite=f"WITH w(source, url_hash, before) AS ({{table places}}) SELECT {_DOCUMENT} FROM w JOIN documents d"
+    sqlite=f"WITH w(source, url_hash, before) AS ({{table retractions}}) SELECT {_DOCUMENT} FROM w JOIN documents d"
     " ON d.article_hash = w.url_hash AND d.source = w.source AND d.revision < w.before AND d.revision >= coalesce("
     "(SELECT x.revision FROM documents x WHERE x.article_hash = w.url_hash AND x.source = w.source"
-    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {limit step} - 1), '')"
+    " AND x.revision < w.before AND NOT x.retracted ORDER BY x.revision DESC LIMIT 1 OFFSET {limit step}), '')"
     " LEFT JOIN articles a ON a.url_hash = d.article_hash WHERE NOT d.retracted ORDER BY d.revision DESC",
 )
 RAW: Query[Pair[bytes, datetime]] = Query(
@@ -117,13 +117,6 @@ SOURCES = Query(
     documents,
 )
 FORMS: Query[Pair[int, str]] = Query(Pair, "SELECT id, form FROM documents WHERE id {in forms}", {"forms": _ID})
-KEYWORDS: Query[Pair[str, list[str]]] = Query(
-    Pair,
-    "SELECT slug, keywords FROM topics WHERE slug {in topics}",
-    {"topics": (topics.c.slug,)},
-    topics,
-    names=("slug", "keywords"),
-)
 
 
 def _child_row(*values: object) -> ChildRow:
@@ -154,28 +147,27 @@ STUB_IMAGES = _children("images", " AND a.is_stub")
 
 # Claims count only for a URL without an article of its own, and only such a URL has a stub.
 _UNOWNED = (
-    "WITH k(url_hash) AS ({table urls}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
-    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {not in undescribed}))"
+    "WITH k(url_hash) AS ({{table {0}}}), w AS (SELECT k.url_hash FROM k WHERE NOT EXISTS"
+    " (SELECT 1 FROM articles o WHERE o.url_hash = k.url_hash AND NOT o.is_stub AND o.id {{not in undescribed}}))"
 )
-_OTHERS = {"urls": _HASH, "undescribed": _ID, "touched": _ID}
 ALIAS_CLAIMS = Query(
     rows.AliasClaimRow,
-    f"{_UNOWNED} SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash,"
+    f"{_UNOWNED.format('urls')} SELECT w.url_hash, a.id, a.revision, a.quality, a.published_at, a.title, a.url_hash,"
     " (SELECT count(*) FROM (SELECT 1 FROM article_urls u WHERE u.url_hash = w.url_hash LIMIT {limit most}) q) FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT u.article_id FROM article_urls u"
     " WHERE u.url_hash = w.url_hash AND u.article_id {not in touched} LIMIT {limit most}) c"
     " JOIN articles x ON x.id = c.article_id WHERE NOT x.is_stub ORDER BY x.revision DESC, x.id DESC LIMIT 1)",
-    _OTHERS,
+    {"urls": _HASH, "undescribed": _ID, "touched": _ID},
     articles,
 )
 NAMERS = Query(
     rows.NamerRow,
-    f"{_UNOWNED} SELECT w.url_hash, a.id, a.revision, d.form FROM w"
+    f"{_UNOWNED.format('unnamed')} SELECT w.url_hash, a.id, a.revision, d.form FROM w"
     " JOIN articles a ON a.id = (SELECT x.id FROM (SELECT l.source_id FROM links l"
     " WHERE l.target_hash = w.url_hash AND l.kind = 'related' AND l.source_id {not in touched}"
     " ORDER BY l.source_id LIMIT {limit most}) n"
     " JOIN articles x ON x.id = n.source_id ORDER BY x.revision DESC, x.id DESC LIMIT 1) JOIN documents d ON d.id = a.document_id",
-    _OTHERS,
+    {"unnamed": _HASH, "undescribed": _ID, "touched": _ID},
 )
 _LISTED_LINKS = (
     "SELECT {0} FROM links l WHERE l.target_hash = w.url_hash AND l.kind IN ('related', 'contains')"
@@ -225,9 +217,13 @@ _PROVIDER = (
 PROVIDERS = Query(rows.ProviderRow, f"{_PROVIDER} WHERE p.domain {{in domains}}", {"domains": (providers.c.domain,)})
 SHOWN_PROVIDERS = Query(
     rows.ProviderRow,
-    f"{_PROVIDER} JOIN articles a ON a.provider_id = p.id WHERE a.url_hash {{in urls}}",
-    {"urls": _HASH},
+    f"{_PROVIDER} JOIN articles a ON a.provider_id = p.id WHERE a.url_hash {{in unnamed}}",
+    {"unnamed": _HASH},
 )
 TOPIC_ROWS = Query(
-    rows.TopicRow, "SELECT slug, id, name, document_id FROM topics WHERE slug {in slugs}", {"slugs": (topics.c.slug,)}
+    rows.TopicRow,
+    "SELECT slug, id, name, document_id, CASE WHEN document_id IS NOT NULL THEN keywords END FROM topics"
+    " WHERE slug {in slugs}",
+    {"slugs": (topics.c.slug,)},
+    topics,
 )

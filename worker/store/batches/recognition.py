@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -11,7 +11,6 @@ from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.store.batches.load_queries import TOKEN
 from worker.store.batches.references import current_references
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.documents import changed_together
 from worker.store.sql.flights import flights
 from worker.store.sql.query import Query
 from worker.store.tables import documents
@@ -54,41 +53,36 @@ def is_small(items: Sequence[BatchItem]) -> bool:
     return len(items) <= _SMALL_DOCUMENTS and sum(item.raw_size for item in items) <= _SMALL_BYTES
 
 
-def recognise(engine: Engine, items: Sequence[BatchItem], puts: Sequence[BatchItem]) -> None:
+def recognise(engine: Engine, puts: Sequence[BatchItem]) -> None:
     """Set `doc_key`, `recognised` and `is_raw_stored` of those of `puts` that equal a stored document except for `secured`.
 
     It looks up the keys that the batch brings: any number of documents may have the same bytes under other keys. It also
     brings this process's references up to date, which then need not be read under the writer lock. Raises SQLAlchemy's
     errors.
     """
-    keyed = {(document_hash(item.source, item.doc_key), item.fingerprint) for item in puts if item.doc_key is not None}
+    keyed = {(_identity(item), item.fingerprint) for item in puts if item.doc_key is not None}
     keyless = {(item.source, item.fingerprint) for item in puts if item.doc_key is None}
     with flights(engine, reads_only=True) as transaction:
-        by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": list(keyed)})
-        by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": list(keyless)})
+        by_doc_hash = transaction.fetch(_BY_DOC_HASH, {"keyed": keyed})
+        by_fingerprint = transaction.fetch(_BY_FINGERPRINT, {"keyless": keyless})
         tokens = transaction.fetch(TOKEN, {})
         transaction.send()
         current_references(engine, transaction, tokens.rows[0].value if tokens.rows else None)
         transaction.commit()
-    known = {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
-    alike = {(row.source, row.fingerprint): row for row in by_fingerprint.rows}
+    stored: dict[tuple[bytes | str, bytes | None], _KnownDocument] = {
+        (row.source, row.fingerprint): row
+        for row in by_fingerprint.rows
+        if url_hash(row.key) == row.article_hash  # without a key, a document's URL is its key
+    }
+    stored |= {(row.doc_hash, row.fingerprint): row for row in by_doc_hash.rows}
     for item in puts:
-        row = _stored(item, known, alike)
+        row = stored.get((_identity(item), item.fingerprint))
         if row is not None:
             item.doc_key = row.key
             item.recognised = (row.article_hash, row.content_hash)
             item.is_raw_stored = row.raw_sha256 == item.sha256
-    for item in changed_together(items):
-        item.recognised = None
 
 
-def _stored(
-    item: BatchItem,
-    known: Mapping[tuple[bytes, bytes], _KnownDocument],
-    alike: Mapping[tuple[str, bytes], _KnownDocument],
-) -> _KnownDocument | None:
-    """Return the stored document of which `item` is a version; without a key, the one whose key is its URL."""
-    if item.doc_key is not None:
-        return known.get((document_hash(item.source, item.doc_key), item.fingerprint or b""))
-    row = alike.get((item.source, item.fingerprint or b""))
-    return row if row is not None and url_hash(row.key) == row.article_hash else None
+def _identity(item: BatchItem) -> bytes | str:
+    """Return what is known of the document before it is read: its identity, without a key only its source."""
+    return document_hash(item.source, item.doc_key) if item.doc_key is not None else item.source

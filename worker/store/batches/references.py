@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import Engine
 
-from worker.enrichment.reference_documents import reference_from_form
+from worker.enrichment.reference_documents import References, reference_from_form
 from worker.enrichment.topics import TopicFinder
 from worker.store.batches.load_queries import TOKEN
-from worker.store.decide.references import References
 from worker.store.sql.flights import Flights
-from worker.store.sql.query import One, Query
+from worker.store.sql.query import One, Pair, Query
 from worker.store.tables import topics
 
-
-class _Keywords(NamedTuple):
-    slug: str
-    keywords: list[str]
-
-
 _ORGANIZATIONS: Query[One[str]] = Query(One, "SELECT d.form FROM documents d JOIN providers p ON p.document_id = d.id")
-_KEYWORDS = Query(_Keywords, "SELECT slug, keywords FROM topics WHERE document_id IS NOT NULL", table=topics)
+_KEYWORDS: Query[Pair[str, list[str]]] = Query(
+    Pair,
+    "SELECT slug, keywords FROM topics WHERE document_id IS NOT NULL",
+    table=topics,
+    names=("slug", "keywords"),
+)
 
 _cached: dict[str, References] = {}
 """The references of each store that this process uses."""
@@ -48,5 +44,5 @@ def _load(transaction: Flights) -> References:
     return References(
         tokens.rows[0].value if tokens.rows else None,
         {one.subject: (one.name, *one.other_names) for one in organizations},
-        TopicFinder({row.slug: row.keywords for row in words.rows}),
+        TopicFinder(dict(words.rows)),
     )

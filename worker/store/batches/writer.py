@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -15,11 +15,11 @@ from worker.store.batches.apply import apply, apply_writes
 from worker.store.batches.load import SqlLoader
 from worker.store.batches.references import cached_references
 from worker.store.decide import decision
+from worker.store.decide.article_rows import parts_of
 from worker.store.decide.batch_item import BatchItem
-from worker.store.decide.decision import ChangedDocument, Context, Decision, decide
-from worker.store.decide.documents import ItemResult
-from worker.store.decide.rows.article_rows import parts_of
-from worker.store.decide.rows.outcome_rows import RAW_NAMES, raw_rows
+from worker.store.decide.change_set import ChangeSet
+from worker.store.decide.decision import ChangedDocument, Context, decide
+from worker.store.decide.outcome_rows import RAW_NAMES, raw_rows
 from worker.store.engine import WRITER_LOCK
 from worker.store.sql.flights import flights
 from worker.store.sql.statements import insertion
@@ -42,7 +42,7 @@ class BatchWriter:
     rules: AllRules
     timings: dict[str, float]
 
-    def write(self, items: Sequence[BatchItem]) -> Decision:
+    def write(self, items: Sequence[BatchItem]) -> ChangeSet:
         """Store `items` and set the outcome of each. All of it is committed, or nothing.
 
         An item that already has a receipt (a redelivery) keeps the outcome of that receipt. If the receipt belongs to
@@ -56,18 +56,14 @@ class BatchWriter:
             began = self._took("prepare", began)
             failpoint("store.begun")
             try:
-                decided = self._transact(items, began)
-                break
+                return self._transact(items, began)
             except ChangedDocument as changed:
                 for item in items:
                     if item.id in changed.ids:
                         item.recognised = None
                         self.read(item)
-        for item in items:
-            _set_outcome(item, decided.results[id(item)])
-        return decided
 
-    def _transact(self, items: Sequence[BatchItem], began: float) -> Decision:
+    def _transact(self, items: Sequence[BatchItem], began: float) -> ChangeSet:
         """Load, decide and apply under the writer lock. `began`: when the transaction began to wait for it."""
         dialect = self.engine.dialect.name
         with flights(self.engine) as transaction:
@@ -77,39 +73,20 @@ class BatchWriter:
                 transaction.execute(insertion(dialect, raw_documents, RAW_NAMES, raw, '("sha256") DO NOTHING'))
             transaction.lock(WRITER_LOCK)
             loader = SqlLoader(self.engine, transaction)
-
-            def timings() -> dict[str, float]:
-                waited = max(0.0, loader.held_since - began)  # SQLite's clock counts whole milliseconds
-                self.timings["turn"] = round(waited * 1000, 2)
-                self._took("store", loader.held_since)
-                return self.timings
-
-            context = Context(
-                self.rules,
-                self.worker,
-                self.now,
-                os.urandom(8).hex(),
-                timings,
-                decision.STEP_DOCUMENTS,
-                lambda changes: apply_writes(transaction, dialect, changes),
-            )
-            decided = decide(items, loader, context)
+            ready = partial(apply_writes, transaction, dialect)
+            context = Context(self.rules, self.worker, self.now, self.timings, decision.STEP_DOCUMENTS, ready)
+            changes = decide(items, loader, context)
+            # The receipts, which hold these timings, are sent below. SQLite's clock counts whole milliseconds.
+            self.timings["turn"] = round(max(0.0, loader.held_since - began) * 1000, 2)
+            self._took("store", loader.held_since)
             failpoint("store.decided")
-            apply(transaction, dialect, decided.changes)
+            apply(transaction, dialect, changes)
             failpoint("store.complete")
             transaction.commit()
             self._took("lock", loader.held_since)
-        return decided
+        return changes
 
     def _took(self, stage: str, since: float) -> float:
         now = time.perf_counter()
         self.timings[stage] = round((now - since) * 1000, 2)
         return now
-
-
-def _set_outcome(item: BatchItem, result: ItemResult) -> None:
-    item.outcome, item.url, item.article_id = result.outcome, result.url, result.article_id
-    item.document_id, item.changed, item.id_conflict = result.document_id, result.changed, result.id_conflict
-    item.problems = (*item.problems, *result.warnings)
-    if item.id_conflict:
-        item.outcome = item.url = item.article_id = None

@@ -10,7 +10,7 @@ from schemas.receipt import Outcome
 from worker.enrichment.enriched_document import EnrichedDocument
 from worker.enrichment.reference_documents import ReferenceCopy
 from worker.enrichment.urls.canonical_urls import document_hash
-from worker.store.decide.rows.article_rows import ArticleParts
+from worker.store.decide.article_rows import ArticleParts
 
 
 @dataclass(slots=True)
@@ -56,9 +56,13 @@ class BatchItem:
     reprocessed: bool = False
     """On the internal lane: a stored document that is processed again by the current pipeline, with its own revision.
     """
-    id_conflict: bool = False
-    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids occur twice."""
+    # What became of it: set by `decision.decide`.
     outcome: Outcome | None = None
+    id_conflict: bool = False
+    """Another document has a receipt under this lane and id: the stream was lost or restored, and ids occur twice.
+
+    Nothing of the item is stored, and it has no outcome.
+    """
     url: str | None = None
     article_id: int | None = None
     document_id: int | None = None
@@ -70,11 +74,13 @@ class BatchItem:
         return self.copy or self.reference
 
     @property
-    def article_hash(self) -> bytes | None:
-        """What it describes: an article, or the subject of a reference document. None: it was not read."""
-        if self.recognised is not None:
-            return self.recognised[0]
-        return self.content.url_hash if self.content is not None else None
+    def described(self) -> tuple[bytes | None, bytes | None]:
+        """The hash of what it describes (an article, or the subject of a reference document), and of its content.
+
+        (None, None): it is a retraction, or it was not read.
+        """
+        content = self.content
+        return (content.url_hash, content.content_hash) if content is not None else self.recognised or (None, None)
 
     @property
     def doc_hash(self) -> bytes:

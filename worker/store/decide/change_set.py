@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from worker.store.decide.stored import Row, Values
+from worker.store.decide.stored import CHILD_KEYS, CHILD_VALUES, Key, Row, Values
 
 # The kinds of background work (see `store/background/work_rows.py`): the first four have ids as subjects, the others hashes.
 NAMES, ARTICLES, RETRACT, PEERS = "names", "articles", "retract", "peers"
@@ -32,7 +32,7 @@ class Write:
     operation: Operation
     names: tuple[str, ...]
     key: tuple[str, ...]
-    rows: list[Values]
+    rows: Sequence[Values]
 
 
 @dataclass(slots=True)
@@ -47,27 +47,26 @@ class ChangeSet:
     work: set[tuple[str, int | bytes]] = field(default_factory=set)
 
     def add(
-        self, table: str, operation: Operation, names: Sequence[str], key: Sequence[str], rows: Iterable[Values]
+        self, table: str, operation: Operation, names: Sequence[str], key: Sequence[str], rows: Sequence[Values]
     ) -> None:
         """Add a write; without rows nothing is added."""
-        values = list(rows)
-        if values:
-            self.writes.append(Write(table, operation, tuple(names), tuple(key), values))
+        if rows:
+            self.writes.append(Write(table, operation, tuple(names), tuple(key), rows))
 
     def add_rows(self, table: str, operation: Operation, rows: Sequence[Row], key: Sequence[str] = ()) -> None:
         """Add a write of rows that have the same columns."""
-        if rows:
-            names = tuple(rows[0])
-            self.add(table, operation, names, key, [tuple([row[name] for name in names]) for row in rows])
+        names = tuple(rows[0]) if rows else ()
+        self.add(table, operation, names, key, [tuple([row[name] for name in names]) for row in rows])
 
     def insert(self, table: str, names: Sequence[str], rows: Sequence[Values]) -> None:
         """Insert rows with an id that was chosen, the first of these columns. None of them may exist."""
         if rows:
-            ids = [id_ for row in rows if isinstance(id_ := row[0], int)]
-            self.last_ids[table] = max(*ids, self.last_ids.get(table, 0))
-            self.add(table, Operation.INSERT, names, (), rows)
+            self.last_ids[table] = max(
+                self.last_ids.get(table, 0), *(id_ for row in rows if isinstance(id_ := row[0], int))
+            )
+        self.add(table, Operation.INSERT, names, (), rows)
 
-    def update(self, table: str, names: Sequence[str], rows: Iterable[Values]) -> None:
+    def update(self, table: str, names: Sequence[str], rows: Sequence[Values]) -> None:
         """Update the rows with an id, the first of these columns."""
         self.add(table, Operation.UPDATE, names, ("id",), rows)
 
@@ -81,17 +80,45 @@ class ChangeSet:
         Their version never repeats, so a step that finds another one than it read knows that the work was added again.
         """
         version = secrets.randbits(63)
-        ids = sorted((kind, subject) for kind, subject in self.work if isinstance(subject, int))
-        hashes = sorted((kind, subject) for kind, subject in self.work if isinstance(subject, bytes))
-        names = ("kind", "subject_id", "cursor", "done", "total", "started", "since", "version")
-        rows = [(*work, 0, 0, 0, 0, now, version) for work in ids]
-        self.add("enrichment_work", Operation.MERGE, names, names[:2], rows)
-        url_names = ("kind", "url_hash", "cursor", "started", "since", "version")
-        self.add(
-            "url_work", Operation.MERGE, url_names, url_names[:2], [(*work, 0, 0, now, version) for work in hashes]
-        )
+        for table, subject, type_, counters in (
+            ("enrichment_work", "subject_id", int, ("cursor", "started", "done", "total")),
+            ("url_work", "url_hash", bytes, ("cursor", "started")),
+        ):
+            work = sorted(one for one in self.work if isinstance(one[1], type_))
+            rows = [(*one, now, *[0] * len(counters), version) for one in work]
+            self.add(table, Operation.MERGE, ("kind", subject, "since", *counters, "version"), ("kind", subject), rows)
 
     def take(self) -> list[Write]:
         """Remove and return the writes so far."""
         writes, self.writes = self.writes, []
         return writes
+
+
+@dataclass(slots=True)
+class ChildChanges:
+    """What changes in one child table (aliases, images, topics, links of articles). The rows hold its key, then its values."""
+
+    table: str
+    added: list[Values] = field(default_factory=list)
+    changed: list[Values] = field(default_factory=list)
+    removed: list[Values] = field(default_factory=list)
+
+    def compare(self, article_id: int, before: Mapping[Key, Values], wanted: Mapping[Key, Values]) -> None:
+        """Add the difference between the stored and the wanted child rows of one article."""
+        for key, values in wanted.items():
+            if key not in before:
+                self.added.append((article_id, *key, *values))
+            elif before[key] != values:
+                self.changed.append((article_id, *key, *values))
+        self.removed += [(article_id, *key) for key in before if key not in wanted]
+
+    def write(self, changes: ChangeSet, targets: Mapping[bytes, int | None]) -> None:
+        """Add the writes. `targets`: url_hash → id of the article to which a new link points."""
+        key, names = CHILD_KEYS[self.table], (*CHILD_KEYS[self.table], *CHILD_VALUES[self.table])
+        changes.add(self.table, Operation.DELETE, key, key, self.removed)
+        if self.table == "links":
+            added = [(*row, targets[row[2]]) for row in self.added]  # type: ignore[index]  # the target_hash
+            changes.add(self.table, Operation.INSERT, (*names, "target_id"), key, added)
+        else:
+            changes.add(self.table, Operation.INSERT, names, key, self.added)
+        changes.add(self.table, Operation.UPDATE, names, key, self.changed)

@@ -15,24 +15,21 @@ from datetime import datetime
 from schemas.receipt import Outcome
 from worker.enrichment.document_json import document_from_json
 from worker.enrichment.enriched_document import EnrichedDocument, changed_fields
-from worker.enrichment.reference_documents import ReferenceCopy, changed_reference_fields, reference_from_form
+from worker.enrichment.heat import differing_heat
+from worker.enrichment.reference_documents import (
+    ReferenceCopy,
+    References,
+    changed_reference_fields,
+    reference_from_form,
+)
 from worker.heat_rules import AllRules
-from worker.store.decide.article_heat import differing_heat
+from worker.store.decide.article_rows import ArticleParts, parts_of
 from worker.store.decide.article_writes import ArticleWrites
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import RETRACT, ChangeSet
-from worker.store.decide.documents import (
-    DocumentChanges,
-    ItemResult,
-    changed_together,
-    decide_documents,
-    document_keys,
-)
-from worker.store.decide.references import References
-from worker.store.decide.rows.article_rows import ArticleParts, parts_of
-from worker.store.decide.rows.document_rows import write_documents
-from worker.store.decide.rows.outcome_rows import write_dead_letters, write_highest, write_raw, write_receipts
-from worker.store.decide.shared_rows import decide_subjects, shared_names, write_shared_rows, write_subjects
+from worker.store.decide.documents import DocumentChanges, decide_documents, document_keys
+from worker.store.decide.outcome_rows import write_dead_letters, write_highest, write_raw, write_receipts
+from worker.store.decide.shared_rows import shared_names, write_shared_rows, write_subjects
 from worker.store.decide.source_documents import Article, article_keys, decide_sources, url_keys
 from worker.store.decide.stored import Loader, StoredArticles, StoredDocuments, UrlKeys
 from worker.store.decide.url_resolution import Urls
@@ -45,33 +42,24 @@ STEP_DOCUMENTS = 50
 class Context:
     """What a decision needs besides rows.
 
-    `new_token`: to set when a reference document changes. `timings`: called when the rows of the receipts are made.
-    `ready`: called with the writes that are decided so far, so that the database can work on them meanwhile.
-    `now`: the time of the receipts by Redis's clock, like the arrival in their ids. What `decide` writes else has the
-    store's (`StoredDocuments.now`): readers of changed articles continue where they were, so no later batch may write an
-    earlier time.
+    `timings`: the stages of the batch, for its receipts. `ready`: called with the writes that are decided so far, so that
+    the database can work on them meanwhile. `now`: the time of the receipts by Redis's clock, like the arrival in their
+    ids. What `decide` writes else has the store's (`StoredDocuments.now`): readers of changed articles continue where they
+    were, so no later batch may write an earlier time.
     """
 
     rules: AllRules
     worker: str
     now: datetime
-    new_token: str = ""
-    timings: Callable[[], dict[str, float]] = dict
+    timings: dict[str, float] = field(default_factory=dict)
     step: int = STEP_DOCUMENTS
     ready: Callable[[ChangeSet], None] = lambda changes: None
 
 
-@dataclass(slots=True)
-class Decision:
-    """`changes`: the writes that `Context.ready` has not taken. `results`: what became of each item, by `id(item)`."""
-
-    changes: ChangeSet = field(default_factory=ChangeSet)
-    results: dict[int, ItemResult] = field(default_factory=dict)
-
-
 class ChangedDocument(Exception):
-    """Raised when recognised items must be read: their stored documents changed meanwhile, or the same batch may change
-    them. Roll back, read the items, decide again. `ids`: of the items.
+    """Raised when recognised items must be read: their stored documents changed meanwhile.
+
+    Roll back, read the items, decide again. `ids`: of the items.
     """
 
     def __init__(self, ids: Collection[str]) -> None:
@@ -79,38 +67,37 @@ class ChangedDocument(Exception):
         self.ids = ids
 
 
-def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> Decision:
-    """Decide a batch. Call it under the writer lock. Raises ChangedDocument, before `ready` is called."""
-    decision = Decision()
-    changes = decision.changes
+def decide(items: Sequence[BatchItem], loader: Loader, context: Context) -> ChangeSet:
+    """Decide a batch: set the outcome of each item, and return the writes that `Context.ready` has not taken.
+
+    Call it under the writer lock. No item of `changed_together` may be recognised. Raises ChangedDocument, before `ready`
+    is called.
+    """
+    changes = ChangeSet()
     stored = loader.documents(document_keys(items, context.step))
-    fresh = _repeat_outcomes(items, stored, decision)
+    fresh = [item for item in items if not _repeat_outcome(item, stored)]
     _confirm_recognised(fresh, stored)
-    write_raw(items, stored, changes, stored.now)
+    write_raw(items, stored, changes)
     accepted = [item for item in fresh if not item.rejected]
     _renew_parts(accepted, stored.references)
     documents = decide_documents(accepted, stored, context.step)
-    for item in fresh:
-        decision.results[id(item)] = documents.results.get(id(item)) or ItemResult(Outcome.REJECTED)
     changes.add_work(RETRACT, (documents.documents[doc_hash].row.id for doc_hash in documents.unfinished))
-    articles = loader.articles(article_keys(documents)) if documents.touched else StoredArticles()
-    _name_changed_fields(documents, articles)
     contents = [content for item in accepted if (content := item.content) is not None]
-    live = decide_rows(documents, stored, articles, loader, context, changes, contents)
-    for item in accepted:
-        article = live.get(documents.documents[item.doc_hash].row.article_hash or b"")
-        _complete(item, decision.results[id(item)], article, context.rules)
-    outcomes = [(item, decision.results[id(item)]) for item in fresh]
-    write_dead_letters(changes, outcomes, stored.replays, context.worker, stored.now)
-    write_receipts(changes, outcomes, context.worker, context.now, context.timings())
+    live = decide_rows(documents, stored, loader, context, changes, contents)
+    for item in fresh:
+        if item.rejected:
+            item.outcome = Outcome.REJECTED
+        elif article := live.get(documents.documents[item.doc_hash].row.article_hash or b""):
+            _complete(item, article, context.rules)
+    write_dead_letters(changes, fresh, stored.replays, context.worker, stored.now)
+    write_receipts(changes, fresh, context.worker, context.now, context.timings)
     write_highest(items, changes, context.now)
-    return decision
+    return changes
 
 
 def decide_rows(
     documents: DocumentChanges,
     stored: StoredDocuments,
-    articles: StoredArticles,
     loader: Loader,
     context: Context,
     changes: ChangeSet,
@@ -122,11 +109,13 @@ def decide_rows(
     `contents`: documents that were read: the providers and topics that they name get rows. `rewritten`: articles that
     are written anew whatever their documents are. Returns the touched articles with a live document, by url_hash.
     """
-    write_documents(documents, changes, stored.now)
+    documents.write(changes, stored.now)
+    touched = documents.touched or rewritten
+    articles = loader.articles(article_keys(documents, rewritten)) if touched else StoredArticles()
+    _name_changed_fields(documents, articles)
     chosen = decide_sources(documents, articles, stored.references, stored.next_ids["articles"], rewritten)
-    subjects = decide_subjects(documents, articles)
     shown = [parts.copy for _, parts in chosen.published()]
-    domains, names = shared_names([*contents, *shown, *(one.content for one in subjects)])
+    domains, names = shared_names([*contents, *shown, *(one.content for one in chosen.subjects)])
     keys = url_keys(chosen, documents, domains, names.keys())
     loaded = loader.urls(keys)
     context.ready(changes)
@@ -137,41 +126,33 @@ def decide_rows(
         loaded.providers |= loader.urls(UrlKeys(domains=further)).providers
     names = {slug: slug for slug in keys.slugs} | names
     write_shared_rows(loaded, stored.next_ids, domains | further, names, changes)
-    write_subjects(subjects, articles.keywords, loaded, changes, context.new_token)
-    ArticleWrites(chosen, urls, loaded, context.rules, stored.now).write(changes)
+    write_subjects(chosen.subjects, loaded, changes)
+    ArticleWrites(chosen, urls, loaded, context.rules, stored.now, changes).write()
     context.ready(changes)
     changes.write_work(stored.now)
     return chosen.live
 
 
-def _repeat_outcomes(items: Sequence[BatchItem], stored: StoredDocuments, decision: Decision) -> list[BatchItem]:
-    """Give items that have a receipt its outcome; returns the others."""
-    fresh = []
-    for item in items:
-        row = stored.receipts.get((item.lane, item.id))
-        if row is None:
-            fresh.append(item)
-            continue
-        result = ItemResult(Outcome(row.outcome), row.url, row.article_id)
-        result.id_conflict = (row.op, row.source, row.key, row.raw_sha256) != (
-            item.op,
-            item.source,
-            item.key,
-            item.sha256,
-        )
-        decision.results[id(item)] = result
-    return fresh
+def _repeat_outcome(item: BatchItem, stored: StoredDocuments) -> bool:
+    """If an item has a receipt, give it the outcome of that. Returns whether it has one."""
+    row = stored.receipts.get((item.lane, item.id))
+    if row is None:
+        return False
+    item.id_conflict = (row.op, row.source, row.key, row.raw_sha256) != (item.op, item.source, item.key, item.sha256)
+    if not item.id_conflict:
+        item.outcome, item.url, item.article_id = Outcome(row.outcome), row.url, row.article_id
+    return True
 
 
 def _confirm_recognised(fresh: Sequence[BatchItem], stored: StoredDocuments) -> None:
-    """Raise ChangedDocument if a recognised item's document changed meanwhile, or if this batch may change it."""
-    changed = changed_together(fresh)
+    """Raise ChangedDocument if a recognised item's document changed meanwhile."""
+    changed = set[str]()
     for item in fresh:
         row = stored.documents.get(item.doc_hash) if item.recognised is not None else None
         if item.recognised is not None and (row is None or (row.article_hash, row.content_hash) != item.recognised):
-            changed.append(item)
+            changed.add(item.id)
     if changed:
-        raise ChangedDocument({item.id for item in changed})
+        raise ChangedDocument(changed)
 
 
 def _renew_parts(items: Sequence[BatchItem], references: References) -> None:
@@ -183,27 +164,25 @@ def _renew_parts(items: Sequence[BatchItem], references: References) -> None:
 
 def _name_changed_fields(documents: DocumentChanges, stored: StoredArticles) -> None:
     """Set the names of the fields that each update changed."""
-    for result, document, before, after in documents.updated:
+    for item, document, before, after in documents.updated:
         old: EnrichedDocument | ReferenceCopy | None = before.copy if isinstance(before, ArticleParts) else before
         if old is None and document.stored is not None:
             form, is_reference = stored.forms[document.row.id], document.stored.taxonomy is not None
             old = reference_from_form(form) if is_reference else document_from_json(form, None)
         if isinstance(old, EnrichedDocument) and isinstance(after, ArticleParts):
-            result.changed = changed_fields(replace(old, secured=None), replace(after.copy, secured=None))
+            item.changed = changed_fields(replace(old, secured=None), replace(after.copy, secured=None))
         elif isinstance(old, ReferenceCopy) and isinstance(after, ReferenceCopy):
-            result.changed = changed_reference_fields(old, after)
+            item.changed = changed_reference_fields(old, after)
         else:
-            result.changed = ["taxonomy"]
+            item.changed = ["taxonomy"]
 
 
-def _complete(item: BatchItem, result: ItemResult, article: Article | None, rules: AllRules) -> None:
+def _complete(item: BatchItem, article: Article, rules: AllRules) -> None:
     """Set the article of an item, its URL, and the warning about the heat that its document reports."""
-    if article is None:
-        return
-    result.article_id = article.id
+    item.article_id = article.id
     if item.recognised is not None:
-        result.url = article.canonical_url
-    is_new = result.outcome in (Outcome.STORED, Outcome.UPDATED)
+        item.url = article.canonical_url
+    is_new = item.outcome in (Outcome.STORED, Outcome.UPDATED)
     if article.heat is not None and item.copy is not None and is_new and rules.warns(item.source):
         warning = differing_heat(article.heat, item.copy.reported_heat, item.copy.reported_published)
-        result.warnings += (warning,) if warning is not None else ()
+        item.problems += (warning,) if warning is not None else ()

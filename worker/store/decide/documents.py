@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 
-from schemas.problem import Problem, problem
+from schemas.problem import problem
 from schemas.receipt import Outcome
 from worker.enrichment.reference_documents import ReferenceCopy, reference_from_form
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
+from worker.store.decide.article_rows import PIPELINE_VERSION, ArticleParts
 from worker.store.decide.batch_item import BatchItem
+from worker.store.decide.change_set import ChangeSet
 from worker.store.decide.identity import decide_outcome, retracted
-from worker.store.decide.rows.article_rows import PIPELINE_VERSION, ArticleParts
-from worker.store.decide.stored import DocumentKeys, DocumentRow, Place, StoredDocuments
+from worker.store.decide.stored import DocumentKeys, DocumentRow, Place, StoredDocuments, Values
 
 Content = ArticleParts | ReferenceCopy
 """The content of a document: what an article shows of it, or a reference document."""
-
-
-@dataclass(slots=True)
-class ItemResult:
-    """What became of one item."""
-
-    outcome: Outcome
-    url: str | None = None
-    article_id: int | None = None
-    document_id: int | None = None
-    changed: list[str] = field(default_factory=list)
-    warnings: tuple[Problem, ...] = ()
-    id_conflict: bool = False
 
 
 @dataclass(slots=True)
@@ -56,17 +45,6 @@ class Document:
         """Whether its article showed it before the batch."""
         return self.stored is not None and self.stored.shown_by == self.row.id
 
-    @property
-    def is_shown_again(self) -> bool:
-        """Whether its article may have to be written from its stored form."""
-        return self.stored is not None and not self.is_shown and self.content is None and self.row.is_live
-
-
-def newest_document(documents: Iterable[Document], other: DocumentRow | None) -> Document | None:
-    """Return the document that an article or a subject shows. `other`: the newest that the batch does not know."""
-    candidates = [*documents, *([Document(other, other)] if other is not None else [])]
-    return max(candidates, key=lambda one: one.row.revision, default=None)
-
 
 def place_of(item: BatchItem) -> Place | None:
     """Return the source and the URL that `item` retracts; None if it retracts no URL."""
@@ -83,14 +61,14 @@ def _retractions(items: Iterable[BatchItem]) -> dict[Place, BatchItem]:
 
 
 def changed_together(items: Sequence[BatchItem]) -> list[BatchItem]:
-    """Return the recognised items whose document another item of the batch may change: they must be read."""
-    together = Counter(item.doc_hash for item in items if item.doc_key)
+    """Return the recognised items whose document another item of the batch may change: they must be read.
+
+    Call it when all others are read: without a key, an item's document is not known before.
+    """
+    recognised = [(item, item.recognised[0]) for item in items if item.recognised is not None]
+    together = Counter(item.doc_hash for item in items if item.doc_key) if recognised else Counter()
     places = _retractions(items)
-    return [
-        item
-        for item in items
-        if item.recognised is not None and (together[item.doc_hash] > 1 or (item.source, item.recognised[0]) in places)
-    ]
+    return [item for item, h in recognised if together[item.doc_hash] > 1 or (item.source, h) in places]
 
 
 def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
@@ -99,11 +77,11 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
     return DocumentKeys(
         receipts=[(item.lane, item.id) for item in items],
         doc_hashes={item.doc_hash for item in accepted} | {h for item in accepted if (h := _by_url(item))},
-        retractions={place: item.revision for place, item in _retractions(accepted).items()},
+        retractions=[(*place, item.revision) for place, item in _retractions(accepted).items()],
         step=step,
         raw={item.sha256 for item in items if item.sha256 is not None},
         replays={item.dead_letter for item in items if item.dead_letter is not None},
-        described={h for item in accepted if (h := item.article_hash) is not None},
+        described={h for item in accepted if (h := item.described[0]) is not None},
     )
 
 
@@ -121,34 +99,35 @@ def _by_url(item: BatchItem) -> bytes | None:
 class DocumentChanges:
     """The documents of a batch after it, by doc_hash.
 
-    `results`: by `id(item)`. `touched`: url_hash of each article (and identity of each reference's subject) that a
-    changed document described before or describes now. `subjects`: of reference documents, identity → taxonomy, and
-    domain (organization) or slug (topic). `reachable`: the documents that a retraction of each URL reaches in this batch:
-    a step of the stored ones, and all new ones. `unfinished`: documents whose retraction reaches more. `updated`: of each
-    update the result, the document, and its content before and after; the names of the fields that changed are set when
-    the old form is loaded.
+    `touched`: url_hash of each article (and identity of each reference's subject) that a changed document described
+    before or describes now. `subjects`: of reference documents, identity → taxonomy, and domain (organization) or slug
+    (topic). `reachable`: the documents that a retraction of each URL reaches in this batch: a step of the stored ones,
+    and all new ones. `unfinished`: documents whose retraction reaches more. `updated`: of each update the item, the
+    document, and its content before and after.
     """
 
     next_id: Iterator[int] = field(default_factory=count)
     documents: dict[bytes, Document] = field(default_factory=dict)
-    results: dict[int, ItemResult] = field(default_factory=dict)
     touched: set[bytes] = field(default_factory=set)
     subjects: dict[bytes, tuple[str, str]] = field(default_factory=dict)
     reachable: dict[Place, list[bytes]] = field(default_factory=dict)
     unfinished: set[bytes] = field(default_factory=set)
-    updated: list[tuple[ItemResult, Document, Content | None, Content]] = field(default_factory=list)
+    updated: list[tuple[BatchItem, Document, Content | None, Content]] = field(default_factory=list)
 
-    def reassigned(self) -> set[bytes]:
-        """Return the doc_hash of each document that describes another article than before the batch."""
-        return {h for h, one in self.documents.items() if one.is_reassigned}
+    def newest(
+        self, touched: Collection[bytes], others: Mapping[bytes, DocumentRow]
+    ) -> Iterator[tuple[bytes, Document | None]]:
+        """Yield what each article, or subject, shows: the newest live document that describes it, None if there is none.
 
-    def by_article(self) -> dict[bytes, list[Document]]:
-        """Return the live documents of the batch by what they describe."""
-        live: dict[bytes, list[Document]] = {}
-        for one in self.documents.values():
-            if one.row.article_hash is not None:
-                live.setdefault(one.row.article_hash, []).append(one)
-        return live
+        `others`: the newest of the documents that the batch does not know.
+        """
+        live = defaultdict[bytes | None, list[Document]](list)
+        for document in self.documents.values():
+            live[document.row.article_hash].append(document)
+        for identity in sorted(touched):
+            other = others.get(identity)
+            candidates = [*live[identity], *([Document(other, other)] if other is not None else [])]
+            yield identity, max(candidates, key=lambda one: one.row.revision, default=None)
 
     def add_stored(self, row: DocumentRow) -> None:
         self.documents[row.doc_hash] = Document(row, row)
@@ -171,46 +150,41 @@ class DocumentChanges:
                 next(self.next_id), item.doc_hash, item.source, item.doc_key or "", pipeline_version=PIPELINE_VERSION
             )
             document = self.documents[item.doc_hash] = Document(row, None)
-        before, content = document.row, item.content
-        hashes: tuple[bytes | None, bytes | None] = item.recognised or (None, None)
-        if content is not None:
-            hashes = content.url_hash, content.content_hash
-        limit = (at_url.row.url_retraction if at_url is not None else None) or ""
-        outcome, document.row = decide_outcome(before, item.revision, *hashes, limit)
-        url = item.copy.canonical_url if item.copy is not None else None
-        result = self.results[id(item)] = ItemResult(outcome, url, document_id=before.id)
+        before = document.row
+        url_retraction = (at_url.row.url_retraction if at_url is not None else None) or ""
+        item.outcome, document.row = decide_outcome(before, item.revision, *item.described, url_retraction)
+        item.document_id, item.url = before.id, item.copy.canonical_url if item.copy is not None else None
         if document.row is not before:
-            self._accept(item, document, before, result)
-        reaches_others = item.op == "retract" and self._retract_url(item, document, result)
-        if result.outcome is Outcome.RETRACTED and not before.is_live and not reaches_others:
-            result.warnings += (problem("nothing_to_retract", field="key", value=item.doc_key),)
+            self._accept(item, document, before)
+        reaches_others = item.op == "retract" and self._retract_url(item, document)
+        if item.outcome is Outcome.RETRACTED and not before.is_live and not reaches_others:
+            item.problems += (problem("nothing_to_retract", field="key", value=item.doc_key),)
 
     def _touch(self, *rows: DocumentRow) -> None:
         self.touched.update(row.article_hash for row in rows if row.article_hash is not None)
 
-    def _accept(self, item: BatchItem, document: Document, before: DocumentRow, result: ItemResult) -> None:
+    def _accept(self, item: BatchItem, document: Document, before: DocumentRow) -> None:
         content: Content | None = item.parts or item.reference
         row = document.row._replace(raw_sha256=item.sha256, fingerprint=item.fingerprint)
+        self._touch(before, row)
         if item.reference is not None:
             self.subjects[item.reference.url_hash] = item.reference.taxonomy, item.reference.subject
-        if result.outcome is Outcome.UPDATED and content is not None:
-            self.updated.append((result, document, document.content, content))
-        self._touch(before, row)
+        if item.outcome is Outcome.UPDATED and content is not None:
+            self.updated.append((item, document, document.content, content))
         if row.retracted:
             document.content = None
         else:
-            row = row._replace(secured=_secured(item, before))
-            if content is not None and (result.outcome is not Outcome.UNCHANGED or item.reprocessed):
+            row = row._replace(secured=item.secured or (before.secured if item.recognised is not None else None))
+            if content is not None and (item.outcome is not Outcome.UNCHANGED or item.reprocessed):
                 document.content = content
-                row = row._replace(
-                    pipeline_version=PIPELINE_VERSION, taxonomy=item.reference.taxonomy if item.reference else None
-                )
+                taxonomy = item.reference.taxonomy if item.reference is not None else None
+                row = row._replace(pipeline_version=PIPELINE_VERSION, taxonomy=taxonomy)
         document.row = row
         reachable = self.reachable.get((item.source, row.article_hash or b""))
         if reachable is not None and row.doc_hash not in reachable:
             reachable.append(row.doc_hash)
 
-    def _retract_url(self, item: BatchItem, document: Document, result: ItemResult) -> bool:
+    def _retract_url(self, item: BatchItem, document: Document) -> bool:
         """Retract the older documents of the source that show the URL, and keep the revision at which that was.
 
         Returns whether there are any.
@@ -219,21 +193,30 @@ class DocumentChanges:
         if place is None:
             return False
         document.row = document.row._replace(url_retraction=max(document.row.url_retraction or "", item.revision))
-        reached = [
-            one.doc_hash
-            for one in (self.documents[doc_hash].row for doc_hash in self.reachable[place])
-            if one.article_hash == place[1] and one.revision < item.revision
-        ]
+        rows = [self.documents[doc_hash].row for doc_hash in self.reachable[place]]
+        reached = [row.doc_hash for row in rows if row.article_hash == place[1] and row.revision < item.revision]
         for doc_hash in reached:
             self.retract(doc_hash)
-            result.outcome = Outcome.RETRACTED
+            item.outcome = Outcome.RETRACTED
         return bool(reached)
 
-
-def _secured(item: BatchItem, before: DocumentRow) -> str | None:
-    if item.copy is not None:
-        return item.copy.secured
-    return (item.secured or before.secured) if item.recognised is not None else None
+    def write(self, writes: ChangeSet, now: datetime) -> None:
+        """Write the documents that changed. The form is written with new content, and removed by a retraction."""
+        new, rewritten, revised = list[Values](), list[Values](), list[Values]()
+        for _, one in sorted(self.documents.items()):
+            row, stored, content = one.row, one.stored, one.content
+            values = (row.id, *row[4:-2], now)
+            form = content.form if content is not None else None
+            if stored is None:
+                new.append((*values, form, *row[1:4]))
+            elif content is not None or (row.retracted and row != stored):
+                rewritten.append((*values, form))
+            elif row != stored:
+                revised.append(values)
+        names = ("id", *DocumentRow._fields[4:-2], "changed_at")
+        writes.insert("documents", (*names, "form", *DocumentRow._fields[1:4]), new)
+        writes.update("documents", (*names, "form"), rewritten)
+        writes.update("documents", names, revised)
 
 
 def decide_documents(items: Sequence[BatchItem], stored: StoredDocuments, step: int) -> DocumentChanges:

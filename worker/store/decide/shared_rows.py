@@ -4,15 +4,15 @@ documents say of them. Pure: no I/O.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from worker.enrichment.enriched_document import EnrichedDocument
-from worker.enrichment.reference_documents import ORGANIZATION, TOPIC, ReferenceCopy, reference_from_form
+from worker.enrichment.reference_documents import ORGANIZATION, TOPIC, ReferenceCopy
 from worker.enrichment.topics import better_spelling, topic_slug
 from worker.store.decide.change_set import ARTICLES, NAMES, ChangeSet, Operation
-from worker.store.decide.documents import Document, DocumentChanges, newest_document
-from worker.store.decide.stored import ProviderRow, Row, StoredArticles, StoredUrls, TopicRow
+from worker.store.decide.source_documents import Subject
+from worker.store.decide.stored import ProviderRow, Row, StoredUrls, TopicRow
 
 _FIELDS = {
     ORGANIZATION: ("description", "images", "extra"),
@@ -51,87 +51,44 @@ def write_shared_rows(
 
     A topic without a reference document gets a better spelling of its name.
     """
-    known, new_domains = stored.topics, sorted(set(domains) - stored.providers.keys())
+    new_domains, new_slugs = sorted(set(domains) - stored.providers.keys()), sorted(names.keys() - stored.topics.keys())
     providers = [ProviderRow(one, id_, None) for id_, one in enumerate(new_domains, next_ids["providers"])]
-    new_slugs = sorted(names.keys() - known.keys())
-    topics = [TopicRow(slug, id_, names[slug], None) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
+    topics = [TopicRow(slug, id_, names[slug]) for id_, slug in enumerate(new_slugs, next_ids["topics"])]
     better = [
-        (row.id, names[slug])
-        for slug, row in sorted(known.items())
+        row._replace(name=names[slug])
+        for slug, row in sorted(stored.topics.items())
         if slug in names and row.document_id is None and better_spelling(names[slug], row.name) != row.name
     ]
     changes.insert("providers", ("id", "domain", "other_names"), [(one.id, one.domain, []) for one in providers])
     changes.insert("topics", ("id", "slug", "name"), [(one.id, one.slug, one.name) for one in topics])
-    changes.update("topics", ("id", "name"), better)
+    changes.update("topics", ("id", "name"), [(one.id, one.name) for one in better])
     stored.providers |= {one.domain: one for one in providers}
-    stored.topics |= {one.slug: one for one in topics}
+    stored.topics |= {one.slug: one for one in (*topics, *better)}
 
 
-class Subject(NamedTuple):
-    """A provider or topic whose reference documents changed. `document`: the newest live one, `copy`: its content.
-
-    `name`: the domain of a provider, the slug of a topic.
-    """
-
-    taxonomy: str
-    name: str
-    document: Document | None
-    copy: ReferenceCopy | None
-
-    @property
-    def content(self) -> ReferenceCopy:
-        """Return `copy`, or one that says nothing but the name."""
-        return self.copy or ReferenceCopy(self.taxonomy, self.name, self.name)
-
-
-def decide_subjects(changes: DocumentChanges, stored: StoredArticles) -> list[Subject]:
-    """Choose the reference document of each touched subject."""
-    live = changes.by_article()
-    subjects = []
-    for identity in sorted(changes.touched & changes.subjects.keys()):
-        document = newest_document(live.get(identity, ()), stored.sources.get(identity))
-        copy = _content(document) if document is not None else None
-        subjects.append(Subject(*changes.subjects[identity], document, copy))
-    return subjects
-
-
-def write_subjects(
-    subjects: Sequence[Subject], keywords: Mapping[str, list[str]], stored: StoredUrls, writes: ChangeSet, token: str
-) -> None:
+def write_subjects(subjects: Sequence[Subject], stored: StoredUrls, writes: ChangeSet) -> None:
     """Write the providers and topics of `subjects`, and add the work that this causes.
 
-    `keywords`: those stored, by slug. `token`: the new one of the references, which tells processes to read them again.
+    The references get a new token, which tells processes to read them again.
     """
-    providers, topics, bare_topics = list[Row](), list[Row](), list[Row]()
-    for one in subjects:
-        row = _row(one, stored)
-        if one.taxonomy == ORGANIZATION:
-            providers.append(row)
-            writes.add_work(NAMES, [stored.providers[one.name].id])
-            writes.add_work(ARTICLES, [stored.providers[one.name].id])
-        else:
-            (topics if one.copy is not None else bare_topics).append(row)
-            if keywords.get(one.name, []) != row["keywords"]:
-                writes.add_work(ARTICLES, [0])
+    providers, topics = list[Row](), list[Row]()
+    for taxonomy, name, document_id, content in subjects:
+        row: Row = {field: getattr(content, field) for field in _FIELDS[taxonomy]} | {"document_id": document_id}
+        if taxonomy == ORGANIZATION:
+            id_ = stored.providers[name].id
+            providers.append(row | {"id": id_})
+            writes.add_work(NAMES, [id_])
+            writes.add_work(ARTICLES, [id_])
+            continue
+        topic = stored.topics[name]
+        parent_id = stored.topics[topic_slug(content.parent)].id if content.parent else None
+        new_name = content.name if document_id is not None else topic.name
+        topics.append(row | {"id": topic.id, "name": new_name, "parent_id": parent_id})
+        if (topic.keywords or []) != content.keywords:
+            writes.add_work(ARTICLES, [0])
     writes.add_rows("providers", Operation.UPDATE, providers, ("id",))
     writes.add_rows("topics", Operation.UPDATE, topics, ("id",))
-    writes.add_rows("topics", Operation.UPDATE, bare_topics, ("id",))
     if subjects:
-        writes.add("reference_state", Operation.MERGE, ("name", "token"), ("name",), [("references", token)])
-
-
-def _content(document: Document) -> ReferenceCopy | None:
-    if isinstance(document.content, ReferenceCopy):
-        return document.content
-    return reference_from_form(document.row.form) if document.row.form else None
-
-
-def _row(one: Subject, stored: StoredUrls) -> Row:
-    """Return the columns of a provider or a topic; without a reference document they are empty, but for a topic's name."""
-    row: Row = {name: getattr(one.content, name) for name in _FIELDS[one.taxonomy]}
-    row["document_id"] = one.document.row.id if one.document is not None else None
-    if one.taxonomy == ORGANIZATION:
-        return row | {"id": stored.providers[one.name].id}
-    parent = stored.topics[topic_slug(one.content.parent)].id if one.content.parent else None
-    row |= {"id": stored.topics[one.name].id, "parent_id": parent}
-    return row | {"name": one.copy.name} if one.copy is not None else row
+        writes.add(
+            "reference_state", Operation.MERGE, ("name", "token"), ("name",), [("references", secrets.token_hex(8))]
+        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from worker.enrichment.document_json import document_from_json
-from worker.enrichment.heat import Heat
-from worker.store.decide.documents import DocumentChanges, newest_document
-from worker.store.decide.references import References
-from worker.store.decide.rows.article_rows import ArticleParts, parts_of
+from worker.enrichment.heat import ArticleHeat
+from worker.enrichment.reference_documents import ReferenceCopy, References, reference_from_form
+from worker.store.decide.article_rows import ArticleParts, parts_of
+from worker.store.decide.documents import Document, DocumentChanges
 from worker.store.decide.stored import ArticleKeys, ArticleRow, Children, DocumentRow, StoredArticles, UrlKeys
 
 
@@ -27,7 +28,7 @@ class Article:
     row: ArticleRow | None
     source: DocumentRow
     parts: ArticleParts | None
-    heat: Heat | None = None
+    heat: ArticleHeat | None = None
 
     @property
     def canonical_url(self) -> str | None:
@@ -36,11 +37,25 @@ class Article:
         return self.row.canonical_url if self.row is not None else None
 
 
+class Subject(NamedTuple):
+    """A provider or topic whose reference documents changed.
+
+    `name`: the domain of a provider, the slug of a topic. `document_id`: of the newest live reference document, None if
+    there is none; `content`: what that says, or nothing but the name.
+    """
+
+    taxonomy: str
+    name: str
+    document_id: int | None
+    content: ReferenceCopy
+
+
 @dataclass(slots=True)
 class ArticleChanges:
     """The touched articles after the batch, by url_hash. `undescribed`: no document describes them any more.
 
-    `rows`, `children`: as they are stored. `next_id`: the ids of new articles.
+    `rows`, `children`: as they are stored. `next_id`: the ids of new articles. `subjects`: what touched reference
+    documents are about.
     """
 
     next_id: Iterator[int]
@@ -48,6 +63,7 @@ class ArticleChanges:
     children: Children = field(default_factory=Children)
     live: dict[bytes, Article] = field(default_factory=dict)
     undescribed: dict[bytes, ArticleRow] = field(default_factory=dict)
+    subjects: list[Subject] = field(default_factory=list)
 
     def published(self) -> Iterator[tuple[Article, ArticleParts]]:
         """Yield the articles whose content is written."""
@@ -61,18 +77,20 @@ def article_keys(changes: DocumentChanges, rewritten: Collection[bytes] = ()) ->
 
     `rewritten`: articles that are written anew whatever their documents are.
     """
-    documents = changes.documents.values()
-    forms = {one.row.id for one in documents if one.is_shown_again}
-    forms |= {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
-    # Of the others only the revision changes.
-    changing = [one for one in documents if one.is_reassigned or one.content is not None or not one.is_shown]
-    anew = changes.touched & {h for one in changing for h in (one.described_before, one.row.article_hash)}
+    forms = {one.row.id for _, one, before, _ in changes.updated if one.stored is not None and before is None}
+    anew = set[bytes | None]()
+    for one in changes.documents.values():
+        # Of the other articles only the revision changes.
+        if one.is_reassigned or one.content is not None or not one.is_shown:
+            anew |= {one.described_before, one.row.article_hash}
+        # Its article may fall back to it.
+        if one.stored is not None and not one.is_shown and one.content is None and one.row.is_live:
+            forms.add(one.row.id)
     return ArticleKeys(
         touched=changes.touched | set(rewritten),
-        rewritten=anew - changes.subjects.keys() | set(rewritten),
+        rewritten=(changes.touched & anew) - changes.subjects.keys() | set(rewritten),
         known=changes.documents.keys(),
         forms=forms,
-        topics={subject for taxonomy, subject in changes.subjects.values() if taxonomy == "topic"},
     )
 
 
@@ -83,13 +101,13 @@ def decide_sources(
     next_id: int,
     rewritten: Collection[bytes] = (),
 ) -> ArticleChanges:
-    """Choose the source document of each touched article."""
+    """Choose the document that each touched article, or subject of reference documents, shows."""
     articles = ArticleChanges(count(next_id), stored.articles, stored.children)
-    live = changes.by_article()
-    for url_hash in sorted((changes.touched | set(rewritten)) - changes.subjects.keys()):
+    for url_hash, document in changes.newest(changes.touched | set(rewritten), stored.sources):
         row = stored.articles.get(url_hash)
-        document = newest_document(live.get(url_hash, ()), stored.sources.get(url_hash))
-        if document is not None:
+        if url_hash in changes.subjects:
+            articles.subjects.append(_subject(*changes.subjects[url_hash], document))
+        elif document is not None:
             source = document.row
             parts = document.content if isinstance(document.content, ArticleParts) else None
             if parts is None and (row is None or row.document_id != source.id or url_hash in rewritten):
@@ -102,6 +120,15 @@ def decide_sources(
     return articles
 
 
+def _subject(taxonomy: str, name: str, document: Document | None) -> Subject:
+    if document is None:
+        return Subject(taxonomy, name, None, ReferenceCopy(taxonomy, name, name))
+    content = document.content
+    if not isinstance(content, ReferenceCopy):
+        content = reference_from_form(document.row.form or "")
+    return Subject(taxonomy, name, document.row.id, content)
+
+
 def url_keys(
     articles: ArticleChanges, changes: DocumentChanges, domains: Collection[str], slugs: Collection[str]
 ) -> UrlKeys:
@@ -110,16 +137,15 @@ def url_keys(
     `domains`, `slugs`: of the providers and topics that documents state.
     """
     before = articles.children
-    urls, items = changes.reassigned(), changes.reassigned()
-    unnamed, images, topics = set[bytes](), set[bytes](), set(slugs)
+    items = {h for h, one in changes.documents.items() if one.is_reassigned}
+    urls, unnamed, images, topics = set[bytes](), set[bytes](), set[bytes](), set(slugs)
     for row in articles.rows.values():
-        contained = before.named(row.id, "contains")
-        urls |= before.claimed(row.id) | before.named(row.id, "related") | contained
-        items |= contained
+        items |= before.named(row.id, "contains")
+        urls |= before.claimed(row.id) | before.named(row.id, "related")
     for row in articles.undescribed.values():
         unnamed |= {row.url_hash} | before.claimed(row.id) | before.named(row.id, "related")
     for one, parts in articles.published():
-        urls |= {one.url_hash} | parts.claimed | parts.mentions.keys() | parts.items
+        urls |= {one.url_hash} | parts.claimed | parts.mentions.keys()
         items |= parts.items
         images |= parts.all_images
         topics |= parts.topics.keys()
@@ -128,8 +154,8 @@ def url_keys(
             named = before.named(one.id, "related")
             unnamed |= (before.claimed(one.id) - parts.claimed) | (named if is_older else named - parts.mentions.keys())
     return UrlKeys(
-        urls=urls | unnamed,
-        touched=[row.id for row in articles.rows.values()],
+        urls=urls | items | unnamed,
+        touched={row.id for row in articles.rows.values()},
         undescribed=[row.id for row in articles.undescribed.values()],
         unnamed=unnamed - articles.live.keys(),
         revised=[one.id for one in articles.live.values() if one.parts is None],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from worker.store.decide.references import References
+from worker.enrichment.reference_documents import References
 
 MOST_NAMERS = 20
 """How many of the articles that name or claim a URL a batch reads. What more of them decide is background work."""
@@ -95,10 +95,13 @@ class ProviderRow(NamedTuple):
 
 
 class TopicRow(NamedTuple):
+    """`keywords`: those of its reference document; None if it has none."""
+
     slug: str
     id: int
     name: str
-    document_id: int | None
+    document_id: int | None = None
+    keywords: list[str] | None = None
 
 
 class AliasClaimRow(NamedTuple):
@@ -180,27 +183,22 @@ class Children:
 
     def claimed(self, article_id: int) -> set[bytes]:
         """Return the URLs that an article claims."""
-        return _hashes(key[1] for key in self.of("article_urls", article_id))
+        return {key[1] for key in self.of("article_urls", article_id) if isinstance(key[1], bytes)}
 
     def named(self, article_id: int, kind: str) -> set[bytes]:
         """Return the URLs that an article names. `kind`: `related` or `contains`."""
-        return _hashes(key[1] for key in self.of("links", article_id) if key[0] == kind)
+        return {h for (of_kind, h) in self.of("links", article_id) if of_kind == kind and isinstance(h, bytes)}
 
 
-def _hashes(values: Iterable[object]) -> set[bytes]:
-    return {value for value in values if isinstance(value, bytes)}
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentKeys:
-    """`retractions`: the newest revision at which the batch retracts each place; `step`: how many documents of each place
-    one transaction retracts. `replays`: ids of dead letters. `described`: the articles that the batch describes, which a
-    loader may load ahead of `ArticleKeys`.
+class DocumentKeys(NamedTuple):
+    """`retractions`: places, and the newest revision at which the batch retracts them; `step`: how many documents of each
+    place one transaction retracts. `replays`: ids of dead letters. `described`: the articles that the batch describes,
+    which a loader may load ahead of `ArticleKeys`.
     """
 
     receipts: Collection[tuple[str, str]] = ()
     doc_hashes: Collection[bytes] = ()
-    retractions: Mapping[Place, str] = field(default_factory=dict)
+    retractions: Collection[tuple[str, bytes, str]] = ()
     step: int = 0
     raw: Collection[bytes] = ()
     replays: Collection[int] = ()
@@ -224,34 +222,30 @@ class StoredDocuments:
     replays: Collection[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleKeys:
+class ArticleKeys(NamedTuple):
     """`touched`: articles (and identities of references' subjects). `rewritten`: those whose images and topics are
-    needed too. `known`: documents that are loaded already. `forms`: ids of documents. `topics`: slugs.
+    needed too. `known`: documents that are loaded already. `forms`: ids of documents.
     """
 
     touched: Collection[bytes]
     rewritten: Collection[bytes]
     known: Collection[bytes]
     forms: Collection[int]
-    topics: Collection[str]
 
 
 @dataclass(slots=True)
 class StoredArticles:
     """`sources`: the newest live document of each touched article, or reference's subject, that is not `known`.
-    `forms`: by document id. `keywords`: by slug of a topic.
+    `forms`: by document id.
     """
 
     articles: dict[bytes, ArticleRow] = field(default_factory=dict)
     sources: dict[bytes, DocumentRow] = field(default_factory=dict)
     forms: dict[int, str] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
-    keywords: dict[str, list[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class UrlKeys:
+class UrlKeys(NamedTuple):
     """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that the
     earlier load returned; `undescribed`: those of them that no document describes any more. `unnamed`: URLs that may have
     lost the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes. `items`:

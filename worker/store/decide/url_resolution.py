@@ -6,6 +6,7 @@ The rules are in `identity.py`. A URL is decided again if a touched article is k
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.enrichment.document_json import document_from_json
@@ -43,103 +44,81 @@ class Urls:
     read; they are decided again in the background (`background/target_step.py`).
     """
 
-    def __init__(
-        self,
-        articles: ArticleChanges,
-        documents: DocumentChanges,
-        keys: UrlKeys,
-        stored: StoredUrls,
-    ) -> None:
+    def __init__(self, articles: ArticleChanges, documents: DocumentChanges, keys: UrlKeys, stored: StoredUrls) -> None:
         """Decide each of `keys.urls`."""
         self.targets: dict[bytes, int | None] = {}
-        self.stubs: dict[bytes, StubChange] = {}
+        self.stubs: list[StubChange] = []
         self.renamed: list[Values] = []
         self.retargeted: dict[bytes, int | None] = {}
         self.popular: set[bytes] = set()
-        self._articles, self._documents, self._stored = articles, documents, stored
+        self._articles, self._keys, self._stored = articles, keys, stored
         self._rows = {**stored.articles, **articles.rows}
-        self._touched, self._items = set(keys.touched), set(keys.items)
-        self._by_id: dict[int, Article] = {}
-        self._claims: dict[bytes, list[_Namer]] = defaultdict(list)
-        self._namers: dict[bytes, list[_Namer]] = defaultdict(list)
+        self._by_id = {one.id: one for one in articles.live.values()}
         self._read_forms: dict[int, EnrichedDocument] = {}
-        self._collect()
-        mentioned = {url_hash for url_hash in sorted(keys.urls) if self._decide(url_hash)}
+        known_by = {h: row.id for h, row in self._rows.items() if not row.is_stub and h not in articles.undescribed}
+        known_by |= {h: one.id for h, one in articles.live.items()}
+        items = self._items(documents, known_by)
+        claims, namers = self._claims_and_namers()
+        mentioned = set[bytes]()
+        for url_hash in sorted(keys.urls):
+            row, own = self._rows.get(url_hash), known_by.get(url_hash)
+            namer = max(namers[url_hash], default=None)
+            # Ids begin with 1. The rules are in the order of `identity.py`; items of collections come first.
+            target = items.get(url_hash) or own or max(claims[url_hash], default=("", None))[1]
+            if target is None and namer is not None:
+                target = self._show(url_hash, row, namer)
+                mentioned.add(url_hash)
+            elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
+                # No document describes the article and no link names it, or its URL means another article now.
+                self.stubs.append(StubChange(row.id, url_hash, row))
+            self.targets[url_hash] = target
         self._retarget(mentioned.intersection(keys.unnamed))
 
-    def _collect(self) -> None:
-        """Collect who claims and names each URL."""
+    def _items(self, documents: DocumentChanges, known_by: Mapping[bytes, int]) -> dict[bytes, int | None]:
+        """Return doc_hash → id of the article that the document describes, for the items of collections."""
+        items = {h: self._stored.items.get(h) for h in self._keys.items}
+        for h in items.keys() & documents.documents.keys():
+            document = documents.documents[h]
+            if document.is_reassigned:
+                items[h] = known_by.get(document.row.article_hash or b"")
+        return items
+
+    def _claims_and_namers(self) -> tuple[defaultdict[bytes, list[_Namer]], defaultdict[bytes, list[_Namer]]]:
+        """Return who claims and who names each URL."""
+        claims, namers = defaultdict[bytes, list[_Namer]](list), defaultdict[bytes, list[_Namer]](list)
         before = self._articles.children
         for one in self._articles.live.values():
-            self._by_id[one.id] = one
-            parts = one.parts
-            namer = (one.source.revision, one.id)
+            namer, parts = (one.source.revision, one.id), one.parts
             for url_hash in parts.claimed if parts is not None else before.claimed(one.id):
-                self._claims[url_hash].append(namer)
+                claims[url_hash].append(namer)
             for url_hash in parts.mentions if parts is not None else before.named(one.id, "related"):
-                self._namers[url_hash].append(namer)
+                namers[url_hash].append(namer)
         for claim in self._stored.alias_claims.values():
-            self._claims[claim.url_hash].append((claim.revision, claim.article_id))
+            claims[claim.url_hash].append((claim.revision, claim.article_id))
         for other in self._stored.namers.values():
-            self._namers[other.url_hash].append((other.revision, other.article_id))
-
-    def _decide(self, url_hash: bytes) -> bool:
-        """Decide one URL; returns whether it means a stub."""
-        row = self._rows.get(url_hash)
-        own = self._known_by(url_hash, row)
-        target = self._item(url_hash) if url_hash in self._items else None
-        if target is None:
-            target = own
-        if target is None and url_hash in self._claims:
-            target = max(self._claims[url_hash])[1]
-        namer = self._newest_namer(url_hash, row) if target is None else None
-        if namer is not None:
-            target = self._show(url_hash, row, namer)
-        elif own is None and row is not None and (row.orphaned_at is None or not row.is_stub):
-            # No document describes the article and no link names it, or its URL means another article now.
-            self.stubs[url_hash] = StubChange(row.id, url_hash, row)
-        self.targets[url_hash] = target
-        return namer is not None
-
-    def _known_by(self, url_hash: bytes, row: ArticleRow | None) -> int | None:
-        """Return the id of the article with a live document that is known by this URL."""
-        if url_hash in self._articles.live:
-            return self._articles.live[url_hash].id
-        is_published = row is not None and not row.is_stub and url_hash not in self._articles.undescribed
-        return row.id if row is not None and is_published else None
-
-    def _item(self, doc_hash: bytes) -> int | None:
-        """Return the id of the article that a document describes; None: it describes none that is stored."""
-        known = self._documents.documents.get(doc_hash)
-        if known is not None and known.row.article_hash in self._articles.live:
-            return self._articles.live[known.row.article_hash].id
-        is_as_stored = known is None or known.described_before == known.row.article_hash
-        return self._stored.items.get(doc_hash) if is_as_stored else None
-
-    def _newest_namer(self, url_hash: bytes, row: ArticleRow | None) -> _Namer | None:
-        namers = list(self._namers.get(url_hash, ()))
-        if row is not None and row.is_stub and row.named_by is not None and row.named_by not in self._touched:
-            namers.append((row.revision, row.named_by))
-        return max(namers, default=None)
+            namers[other.url_hash].append((other.revision, other.article_id))
+        for row in self._rows.values():
+            if row.is_stub and row.named_by is not None and row.named_by not in self._keys.touched:
+                namers[row.url_hash].append((row.revision, row.named_by))
+        return claims, namers
 
     def _show(self, url_hash: bytes, row: ArticleRow | None, namer: _Namer) -> int:
         """Make a stub show the entry of the namer; returns the stub's id."""
         revision, article_id = namer
+        article = self._by_id.get(article_id)
         if row is not None and row.is_stub and row.named_by == article_id:
-            article = self._by_id.get(article_id)
             if row.revision == revision:
                 return row.id
             if article is not None and article.parts is None:
                 self.renamed.append((row.id, revision, article_id))
                 return row.id
         id_ = row.id if row is not None else next(self._articles.next_id)
-        mention = self._mention(url_hash, article_id)
-        self.stubs[url_hash] = StubChange(id_, url_hash, row, mention, article_id, revision)
+        mention = self._mention(url_hash, article_id, article)
+        self.stubs.append(StubChange(id_, url_hash, row, mention, article_id, revision))
         return id_
 
-    def _mention(self, url_hash: bytes, article_id: int) -> Mention:
-        """Return the entry for a URL of an article that names it."""
-        article = self._by_id.get(article_id)
+    def _mention(self, url_hash: bytes, article_id: int, article: Article | None) -> Mention:
+        """Return the entry for a URL of an article that names it. `article`: this article if the batch touches it."""
         if article is not None and article.parts is not None:
             return article.parts.mentions[url_hash]
         if article_id not in self._read_forms:
@@ -149,7 +128,7 @@ class Urls:
 
     def stub_domains(self) -> set[str]:
         """Return the domains of the providers of the stubs."""
-        mentions = [one.mention for one in self.stubs.values()]
+        mentions = [one.mention for one in self.stubs]
         return {one.provider.domain for one in mentions if one is not None and one.provider is not None}
 
     def _retarget(self, uncertain: set[bytes]) -> None:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from worker.documents.limits import Limits
 from worker.enrichment.enriched_document import ImageRef
-from worker.enrichment.heat import Peer
+from worker.enrichment.heat import Peer, article_heat
 from worker.enrichment.image_choice import best_image, is_placeholder
 from worker.enrichment.providers import choose_name, other_names
-from worker.enrichment.reference_documents import reference_from_form
+from worker.enrichment.reference_documents import References, reference_from_form
 from worker.enrichment.topics import TopicFinder
 from worker.enrichment.urls.canonical_urls import document_hash, url_hash
 from worker.heat_rules import AllRules
@@ -19,9 +19,7 @@ from worker.store.columns import metadata
 from worker.store.decide import stored as rows
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.decision import ChangedDocument, Context, decide, decide_rows
-from worker.store.decide.documents import DocumentChanges
-from worker.store.decide.references import References
-from worker.store.decide.source_documents import article_keys
+from worker.store.decide.documents import DocumentChanges, changed_together
 
 _LISTS = ("keywords", "other_names")
 LIMITS, RULES = Limits(), AllRules()
@@ -59,10 +57,11 @@ class MemoryStore:
 
     def documents(self, keys):
         self.loads += 1
+        retractions = {(source, url_hash): before for source, url_hash, before in keys.retractions}
         found = {row["doc_hash"]: self._document(row) for row in self.rows("documents")}
         reached = [
             row for row in found.values()
-            if not row.retracted and row.revision < keys.retractions.get((row.source, row.article_hash), "")
+            if not row.retracted and row.revision < retractions.get((row.source, row.article_hash), "")
         ]  # fmt: skip
         return rows.StoredDocuments(
             now=datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC),
@@ -103,7 +102,6 @@ class MemoryStore:
             sources=sources,
             forms={id_: self.tables["documents"][id_,]["form"] for id_ in keys.forms},
             children=children,
-            keywords={row["slug"]: row["keywords"] for row in self.rows("topics") if row["slug"] in keys.topics},
         )  # fmt: skip
 
     def urls(self, keys):
@@ -119,7 +117,7 @@ class MemoryStore:
                 for row in self.rows("providers") if row["domain"] in keys.domains
             },
             topics={
-                row["slug"]: rows.TopicRow(row["slug"], row["id"], row["name"], row["document_id"])
+                row["slug"]: rows.TopicRow(**{name: row[name] for name in rows.TopicRow._fields})
                 for row in self.rows("topics") if row["slug"] in keys.slugs
             },
         )  # fmt: skip
@@ -216,7 +214,7 @@ class MemoryStore:
     def context(self):
         self.ticks += 1
         now = datetime.fromtimestamp(2_000_000_000 + self.ticks, UTC)
-        return Context(RULES, "test", now, str(self.ticks), step=self.step)
+        return Context(RULES, "test", now, step=self.step)
 
     def work(self, entries):
         """Process entries as the pipeline does; returns the outcome of each."""
@@ -225,17 +223,20 @@ class MemoryStore:
         for item in items:
             if item.op == "put" and not self._recognise(item):
                 read_version(item, LIMITS)
+        for item in changed_together(items):
+            item.recognised = None
+            read_version(item, LIMITS)
         while True:
             try:
-                decision = decide(items, self, self.context())
+                changes = decide(items, self, self.context())
                 break
             except ChangedDocument as changed:
                 for item in items:
                     if item.id in changed.ids:
                         item.recognised = None
                         read_version(item, LIMITS)
-        self.apply(decision.changes)
-        return [str(decision.results[id(item)].outcome) for item in items]
+        self.apply(changes)
+        return [str(item.outcome) for item in items]
 
     def _recognise(self, item):
         """Recognise a document by its bytes; the store's fingerprints leave `secured` out."""
@@ -261,8 +262,7 @@ class MemoryStore:
 
     def _decide_rows(self, documents, rewritten=()):
         stored, changes = self.documents(rows.DocumentKeys()), ChangeSet()
-        articles = self.articles(article_keys(documents, rewritten))
-        decide_rows(documents, stored, articles, self, self.context(), changes, rewritten=rewritten)
+        decide_rows(documents, stored, self, self.context(), changes, rewritten=rewritten)
         self.apply(changes)
 
     def _articles(self, subject):
@@ -273,8 +273,8 @@ class MemoryStore:
 
     def _retract(self, subject):
         row = self.tables["documents"][subject,]
-        place = row["source"], url_hash(row["key"])
-        found = self.documents(rows.DocumentKeys(retractions={place: row["url_retraction"]}, step=self.step)).reached
+        place = row["source"], url_hash(row["key"]), row["url_retraction"]
+        found = self.documents(rows.DocumentKeys(retractions=[place], step=self.step)).reached
         changes = DocumentChanges()
         for one in found[: self.step]:
             changes.add_stored(one)
@@ -301,8 +301,6 @@ class MemoryStore:
 
     def heat(self, id_):
         """Return the columns of heat of an article, by the rules as they are written."""
-        from worker.store.decide.article_heat import own_heat
-
         row = self.tables["articles"][id_,]
         related = sorted((one["rank"], one["target_id"]) for one in self.rows("links")
                          if one["source_id"] == id_ and one["kind"] == "related" and one["target_id"] is not None)  # fmt: skip
@@ -310,11 +308,10 @@ class MemoryStore:
             one["id"]: Peer(one["quality"], one["published_at"], one["title"], one["url_hash"])
             for one in self.rows("articles")
         }
-        computed = own_heat(
-            id_, row["quality"], related=related, peers=peers, count=row["related_count"],
-            outranked_by=row["outranked_by"], rules=RULES.of(""),
-        )  # fmt: skip
-        return computed[1] if computed else {}
+        heat = article_heat(
+            id_, related, peers, count=row["related_count"], outranked_by=row["outranked_by"], rules=RULES.of("")
+        )
+        return heat._asdict() if heat is not None else {}
 
     def _image(self, url):
         shown = [one for one in self.rows("images") if one["url_hash"] == url]

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from schemas.problem import Severity
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import ChangeSet, Operation
-from worker.store.decide.documents import ItemResult
 from worker.store.decide.identity import revision
 from worker.store.decide.stored import Row, StoredDocuments, Values
 
@@ -16,10 +15,6 @@ SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
 FUTURE = timedelta(days=1)
 """From then on the ids of entries are of the future."""
-
-Outcomes = tuple[BatchItem, ItemResult]
-
-
 RAW_NAMES = ("sha256", "size", "bytes", "last_seen_at")
 
 
@@ -29,8 +24,9 @@ def raw_rows(items: Iterable[BatchItem], now: datetime) -> list[Values]:
     return [rows[digest] for digest in sorted(rows)]
 
 
-def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: ChangeSet, now: datetime) -> None:
+def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: ChangeSet) -> None:
     """Store raw bytes that are not stored yet. Of others the time when they were last seen moves, once a day."""
+    now = stored.now
     missing = raw_rows((item for item in items if item.sha256 not in stored.raw), now)
     seen = sorted((digest, now) for digest, last in stored.raw.items() if now - last > SEEN_AGAIN)
     changes.add("raw_documents", Operation.INSERT_MISSING, RAW_NAMES, ("sha256",), missing)
@@ -48,13 +44,13 @@ def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime)
     changes.add("lanes", Operation.RAISE, ("name", "highest"), ("name",), sorted(highest.items()))
 
 
-def _problems(item: BatchItem, result: ItemResult) -> list[dict[str, object]]:
+def _problems(item: BatchItem) -> list[dict[str, object]]:
     """Return an item's problems as JSON for the store."""
-    return [found.model_dump(mode="json") for found in (*item.problems, *result.warnings)]
+    return [problem.model_dump(mode="json") for problem in item.problems]
 
 
 def write_dead_letters(
-    changes: ChangeSet, outcomes: Sequence[Outcomes], replays: Collection[int], worker: str, now: datetime
+    changes: ChangeSet, items: Sequence[BatchItem], replays: Collection[int], worker: str, now: datetime
 ) -> None:
     """Store rejected items as dead letters, and conclude replays.
 
@@ -63,26 +59,23 @@ def write_dead_letters(
     """
     added, actions = list[Row](), list[Row]()
     passed, failed = list[Values](), list[Values]()
-    for item, result in outcomes:
-        code = next((found.code for found in item.problems if found.severity is Severity.ERROR), None)
-        problems = _problems(item, result)
-        if item.dead_letter is None:
-            if item.rejected:
-                added.append({
-                    "lane": item.lane, "receipt_id": item.id, "op": item.op, "source": item.source, "key": item.key,
-                    "revision": item.revision, "raw_sha256": item.sha256, "code": code, "problems": problems,
-                    "status": "open", "edits": 0, "created_at": now,
-                })  # fmt: skip
-            continue
+    for item in items:
+        code = next((problem.code for problem in item.problems if problem.severity is Severity.ERROR), None)
+        if item.dead_letter is None and item.rejected:
+            added.append({
+                "lane": item.lane, "receipt_id": item.id, "op": item.op, "source": item.source, "key": item.key,
+                "revision": item.revision, "raw_sha256": item.sha256, "code": code, "problems": _problems(item),
+                "status": "open", "edits": 0, "created_at": now,
+            })  # fmt: skip
         if item.dead_letter not in replays:
             continue
         if item.rejected:
-            failed.append((item.dead_letter, "open", code, problems))
+            failed.append((item.dead_letter, "open", code, _problems(item)))
         else:
             passed.append((item.dead_letter, "replayed"))
         actions.append({
             "dead_letter_id": item.dead_letter, "action": "failed" if item.rejected else "passed", "who": worker,
-            "at": now, "reason": str(result.outcome), "raw_sha256": item.sha256,
+            "at": now, "reason": str(item.outcome), "raw_sha256": item.sha256,
         })  # fmt: skip
     changes.add_rows("dead_letters", Operation.INSERT_MISSING, added, ("lane", "receipt_id"))
     changes.update("dead_letters", ("id", "status", "code", "problems"), failed)
@@ -91,16 +84,16 @@ def write_dead_letters(
 
 
 def write_receipts(
-    changes: ChangeSet, outcomes: Sequence[Outcomes], worker: str, now: datetime, timings: dict[str, float]
+    changes: ChangeSet, items: Sequence[BatchItem], worker: str, now: datetime, timings: dict[str, float]
 ) -> None:
     rows: list[Row] = [
         {
-            "lane": item.lane, "id": item.id, "outcome": str(result.outcome), "op": item.op, "source": item.source,
-            "key": item.key, "url": result.url, "article_id": result.article_id, "document_id": result.document_id,
-            "raw_sha256": item.sha256, "problems": _problems(item, result), "changed": result.changed,
+            "lane": item.lane, "id": item.id, "outcome": str(item.outcome), "op": item.op, "source": item.source,
+            "key": item.key, "url": item.url, "article_id": item.article_id, "document_id": item.document_id,
+            "raw_sha256": item.sha256, "problems": _problems(item), "changed": item.changed,
             "received_at": item.received_at, "settled_at": now, "worker": worker, "attempts": item.attempts + 1,
             "trace_id": item.trace_id, "timings": timings,
         }
-        for item, result in outcomes
+        for item in items
     ]  # fmt: skip
     changes.add_rows("receipts", Operation.INSERT_MISSING, rows, ("lane", "id"))

@@ -9,8 +9,8 @@ from datetime import datetime
 from worker.enrichment.document_json import document_to_json
 from worker.enrichment.enriched_document import EnrichedDocument, ImageRef, Mention, ProviderRef
 from worker.enrichment.image_choice import best_image, image_hash
+from worker.enrichment.reference_documents import References
 from worker.enrichment.topics import topic_slug
-from worker.store.decide.references import References
 from worker.store.decide.stored import Key, Row, Values
 
 PIPELINE_VERSION = 4
@@ -56,57 +56,46 @@ class ArticleParts:
 
 
 def parts_of(copy: EnrichedDocument, references: References) -> ArticleParts:
-    """Return what an article that shows `copy` has of it."""
+    """Return what an article that shows `copy` has of it. Of several entries for a URL the first counts."""
     title = references.title(copy.title, copy.provider)
+    claims, links, topics = dict[Key, Values](), dict[Key, Values](), dict[str, Values]()
     mentions: dict[bytes, Mention] = {}
-    for mention in copy.related:
+    for claim in copy.claims:
+        claims.setdefault((claim.claim, claim.url_hash), (claim.url,))
+    for rank, mention in enumerate(copy.related):
         mentions.setdefault(mention.url_hash, mention)
-    image_hashes = _image_hashes(copy.images)
+        links.setdefault(("related", mention.url_hash), (rank,))
+    for rank, item in enumerate(copy.contains):
+        links.setdefault(("contains", item), (rank,))
+    for origin, names in (("stated", copy.topics), ("inferred", references.finder.find(title, copy.excerpt))):
+        for rank, name in enumerate(names):
+            topics.setdefault(topic_slug(name), (rank, origin))
+    image_hashes = image_hashes_of(copy.images)
     return ArticleParts(
         copy,
         references.token,
         title,
         _published_row(copy, title),
-        {**_listed_rows(copy), "images": image_rows(copy.images, ())},
-        _topics(copy, title, references),
+        {"article_urls": claims, "links": links, "images": image_rows(copy.images, ())},
+        topics,
         {claim.url_hash for claim in copy.claims},
         mentions,
         set(copy.contains),
         image_hashes,
-        image_hashes.union(*(_image_hashes(mention.images) for mention in mentions.values())),
+        image_hashes.union(*(image_hashes_of(mention.images) for mention in mentions.values())),
     )
 
 
-def _listed_rows(copy: EnrichedDocument) -> dict[str, dict[Key, Values]]:
-    """Return the rows of the URLs that an article claims, and of its links. The first entry of several for a URL counts."""
-    claims: dict[Key, Values] = {}
-    for claim in copy.claims:
-        claims.setdefault((claim.claim, claim.url_hash), (claim.url,))
-    links: dict[Key, Values] = {}
-    for kind, targets in (("related", [one.url_hash for one in copy.related]), ("contains", copy.contains)):
-        for rank, target_hash in enumerate(targets):
-            links.setdefault((kind, target_hash), (rank,))
-    return {"article_urls": claims, "links": links}
-
-
-def _image_hashes(images: Sequence[ImageRef]) -> set[bytes]:
+def image_hashes_of(images: Sequence[ImageRef]) -> set[bytes]:
     return {image_hash(image.url) for image in images}
-
-
-def _topics(copy: EnrichedDocument, title: str | None, references: References) -> dict[str, Values]:
-    """Return the topics of an article by slug: those that the document states, then those found in its text."""
-    topics: dict[str, Values] = {}
-    inferred = references.finder.find(title, copy.excerpt)
-    for origin, names in (("stated", copy.topics), ("inferred", inferred)):
-        for rank, name in enumerate(names):
-            topics.setdefault(topic_slug(name), (rank, origin))
-    return topics
 
 
 _OF_DOCUMENT = tuple(name for name in SHOWN if name in EnrichedDocument.__dataclass_fields__)
 """The columns that hold the field of the document which has their name."""
 _OF_MENTION = ("kind", "title", "excerpt", "published_at", "quality", "extra")
 _BLANK: Row = {**dict.fromkeys(SHOWN), "details": {}, "is_stub": False, "link_state": "pending"}
+EMPTY: Row = {**_BLANK, "is_stub": True, "extra": {}}
+"""The columns `SHOWN` of an article without a document, cleared."""
 
 
 def _published_row(copy: EnrichedDocument, title: str | None) -> Row:
@@ -121,22 +110,21 @@ def _published_row(copy: EnrichedDocument, title: str | None) -> Row:
     }
 
 
-def stub_row(mention: Mention, *, named_by: int | None, revision: str, provider_id: int | None, now: datetime) -> Row:
+def stub_row(mention: Mention, named_by: int | None, revision: str, provider_id: int | None, now: datetime) -> Row:
     """Return the columns `SHOWN` of an article that is known only because others name it, without its image.
 
     `named_by`: the article whose entry it shows.
     """
-    return emptied_row(
-        {
-            **{name: getattr(mention, name) for name in _OF_MENTION},
-            "canonical_url": mention.url,
-            "provider_id": provider_id,
-            "provider_name": provider_name(mention.provider, mention.extra),
-            "named_by": named_by,
-            "revision": revision,
-            "changed_at": now,
-        }
-    )
+    return {
+        **EMPTY,
+        **{name: getattr(mention, name) for name in _OF_MENTION},
+        "canonical_url": mention.url,
+        "provider_id": provider_id,
+        "provider_name": provider_name(mention.provider, mention.extra),
+        "named_by": named_by,
+        "revision": revision,
+        "changed_at": now,
+    }
 
 
 def orphan_row(canonical_url: str | None, now: datetime) -> Row:
@@ -144,14 +132,7 @@ def orphan_row(canonical_url: str | None, now: datetime) -> Row:
 
     The linker removes its links.
     """
-    return emptied_row(
-        {"canonical_url": canonical_url, "extra": {}, "revision": "", "orphaned_at": now, "changed_at": now}
-    )
-
-
-def emptied_row(stub: Row) -> Row:
-    """Return all columns `SHOWN` of an article without a document: those that `stub` lacks are cleared."""
-    return {**_BLANK, "is_stub": True, **stub}
+    return {**EMPTY, "canonical_url": canonical_url, "revision": "", "orphaned_at": now, "changed_at": now}
 
 
 def provider_name(provider: ProviderRef | None, extra: Mapping[str, object]) -> str | None:
@@ -163,16 +144,9 @@ def provider_name(provider: ProviderRef | None, extra: Mapping[str, object]) -> 
 
 
 def image_rows(images: Sequence[ImageRef], marked: Collection[bytes]) -> dict[Key, Values]:
-    """Return rank → the other columns  of each image of an article."""
-    return {
-        (rank,): (
-            image.url,
-            image.width,
-            image.height,
-            image.is_cached,
-            image.title,
-            (digest := image_hash(image.url)),
-            digest in marked,
-        )
-        for rank, image in enumerate(images)
-    }
+    """Return rank → the other columns of each image of an article. `marked`: hashes of placeholder images."""
+    rows: dict[Key, Values] = {}
+    for rank, one in enumerate(images):
+        digest = image_hash(one.url)
+        rows[(rank,)] = (one.url, one.width, one.height, one.is_cached, one.title, digest, digest in marked)
+    return rows

@@ -1,1 +1,0 @@
-"""Rows of the tables, made from what was decided."""
