@@ -74,12 +74,10 @@ class SqlLoader:
         absent = set(self._ahead).difference(row.url_hash for one in self._articles for row in one.rows)
         self._fetch_articles(set(keys.touched).difference(self._ahead), keys.known)
         forms = fetch(queries.FORMS, values)
-        child_rows = {
-            table: fetch(
-                query, {"urls": set(keys.rewritten if table in _OF_WRITTEN_ARTICLES else keys.touched) - absent}
-            )
-            for table, query in queries.CHILDREN.items()
-        }
+        child_rows = {}
+        for table, query in queries.CHILDREN.items():
+            urls = keys.rewritten if table in _OF_WRITTEN_ARTICLES else keys.touched
+            child_rows[table] = fetch(query, {"urls": set(urls) - absent})
         self._transaction.send()
         children = Children()
         for table, result in child_rows.items():
