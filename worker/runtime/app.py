@@ -151,8 +151,8 @@ def _collect_less(**_: object) -> None:
 _LARGE_BYTES = 2 << 20
 """Blocks of this size are given back to the system when they are freed.
 
-With 128 KiB, 9 more page faults a document: the buffers of each batch were new memory every time. From 8 MiB on, a process
-kept some megabytes more.
+With 128 KiB, 9 more page faults a document: the buffers of each batch were new memory every time. With 8 MiB a process
+kept up to three megabytes more.
 """
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 
