@@ -60,8 +60,8 @@ class Linker:
     """The work of the leader, which holds the fencing token `token`.
 
     `window` is how many articles are held in memory. `rules` are those for the heat of stories. `pause`: for so many
-    seconds after some pending articles were taken no further ones are, unless they fill a batch: linking one article
-    costs as much as linking twenty together.
+    seconds after some pending articles were taken no further ones are, unless they fill a batch or a burst has ended:
+    linking one article costs as much as linking twenty together.
     """
 
     def __init__(

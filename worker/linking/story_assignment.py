@@ -54,10 +54,8 @@ def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[in
     """
     touched = set(touched)
     nodes = dict(load(touched))
-    # Later articles that are linked to them are decided too. They are read at once instead of a few at a time.
-    nodes.update(
-        load({other.id for node in nodes.values() for other in node.links if other.order > node.order} - touched)
-    )
+    # These are decided too. They are read at once instead of a few at a time: each time is a round trip under a lock.
+    nodes.update(load(_linked_later(nodes.values()) - touched))
     waiting = [(node.order, id_) for id_, node in nodes.items()]
     heapq.heapify(waiting)
     first: dict[int, int] = {}
@@ -75,6 +73,11 @@ def assign_stories(touched: Iterable[int], load: Callable[[set[int]], Mapping[in
                 if other.order > order:
                     heapq.heappush(waiting, (other.order, other.id))
     return first
+
+
+def _linked_later(nodes: Iterable[Node]) -> set[int]:
+    """Return the articles that are linked to one of `nodes` and come later in the order than it."""
+    return {other.id for node in nodes for other in node.links if other.order > node.order}
 
 
 def _story_of(id_: int, earlier: Collection[tuple[int, Neighbour]]) -> int:

@@ -67,6 +67,19 @@ def test_an_incremental_update_equals_a_full_recomputation(seed):
         assert graph.firsts == graph.anew()
 
 
+def test_later_articles_are_read_together():
+    graph, reads = Graph(20), []
+    for one in range(0, 20, 2):
+        graph.link(one, one + 1, 0.5)
+
+    def look(ids):
+        reads.append(sorted(ids))
+        return graph.look(ids)
+
+    assign_stories(range(0, 20, 2), look)
+    assert reads == [list(range(0, 20, 2)), list(range(1, 20, 2))]
+
+
 def test_a_chain_does_not_become_one_large_story():
     graph = Graph(20)
     for one in range(19):
