@@ -28,9 +28,10 @@ pytest_plugins = ["tests.support.leftovers"]
 
 
 def pytest_configure(config):
-    if config.option.markexpr == "not long":
-        hypothesis.settings.register_profile("default suite", max_examples=50)
-        hypothesis.settings.load_profile("default suite")
+    # On a busy machine examples are made slowly, which is no fault of the test.
+    hypothesis.settings.register_profile("tests", suppress_health_check=[hypothesis.HealthCheck.too_slow],
+                                         max_examples=50 if config.option.markexpr == "not long" else 100)  # fmt: skip
+    hypothesis.settings.load_profile("tests")
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
     # A second pool process takes 0.1 s of CPU at each start. Tests in which two process at once ask for them.
