@@ -18,21 +18,20 @@ import hypothesis
 import pytest
 import structlog
 
-from tests.support import guard, leftovers
 from tests.support.commands import COMMANDS
 from tests.support.postgres import Postgres
 from tests.support.servers import SETTINGS, Valkey, missing
 from worker.settings import Settings, settings
 from worker.store.migration import upgrade
 
+pytest_plugins = ["tests.support.leftovers"]
+
 
 def pytest_configure(config):
-    leftovers.mark_run(config)
-    if config.option.markexpr == "not long":
-        hypothesis.settings.register_profile("default suite", max_examples=50)
-        hypothesis.settings.load_profile("default suite")
-    if not hasattr(config, "workerinput"):
-        config.add_cleanup(guard.start())
+    # On a busy machine examples are made slowly, which is no fault of the test.
+    hypothesis.settings.register_profile("tests", suppress_health_check=[hypothesis.HealthCheck.too_slow],
+                                         max_examples=50 if config.option.markexpr == "not long" else 100)  # fmt: skip
+    hypothesis.settings.load_profile("tests")
     # With the default of 3 ms a worker that waits uses up to a quarter of a core, and several wait at once.
     SETTINGS["COPYDESK_POLL_SECONDS"] = "0.05"
     # A second pool process takes 0.1 s of CPU at each start. Tests in which two process at once ask for them.
@@ -47,11 +46,10 @@ def pytest_configure(config):
         config.add_cleanup(servers.close)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(session):
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish():
     ended = yield
     COMMANDS.stop()
-    leftovers.fail_if_any(session)
     return ended
 
 

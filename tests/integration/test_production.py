@@ -20,6 +20,7 @@ from alembic import command as alembic
 from sqlalchemy import select
 
 from tests.integration.test_lost_stream import ingest
+from tests.support.commands import write_program
 from tests.support.runtime_hooks import article
 from tests.support.servers import ROOT, Background, environment, until
 from worker.queue.lease_queue import LeaseQueue
@@ -54,7 +55,7 @@ class Shell:
         self.folder = folder
         programs = folder / "bin"
         programs.mkdir()
-        self._script(programs / "copydesk", "from worker.cli.main import main\nmain()")
+        write_program(programs / "copydesk")
         if shutil.which("sqlite3") is None:
             self._script(programs / "sqlite3", "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])")
         # The wheel has two versions; the clients must have the version of the server, which is the newer.

@@ -1,8 +1,7 @@
-"""Fail a test run after which a process that it started is still there, and end that process.
+"""A plugin of pytest: it fails a test run after which a process that it started is still there, and ends that process.
 
 Every process started by the tests inherits a variable that marks the run. Only the process that started the run looks,
-after
-all workers of pytest-xdist have ended.
+after all workers of pytest-xdist have ended.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,22 @@ _SECONDS = float(os.environ.get("LEFTOVERS_SECONDS", "20"))
 """Servers such as PostgreSQL, which are stopped at the end, may take this long."""
 
 
-def mark_run(config: pytest.Config) -> None:
-    """Mark the run. Call it in `pytest_configure`, before any process is started."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Mark the run before any process is started, and start its guard."""
     if not hasattr(config, "workerinput"):
         guard.mark_run()
+        config.add_cleanup(guard.start())
 
 
-def fail_if_any(session: pytest.Session) -> None:
-    """Fail if a process is left. Call it at the end of `pytest_sessionfinish`."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Look after everything else has ended: this wrapper is outside all others."""
+    yield
+    _fail_if_any(session)
+
+
+def _fail_if_any(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput") or not Path("/proc").is_dir():
         return
     mark = os.environ[MARK]

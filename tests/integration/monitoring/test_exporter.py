@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.store.histories import Put
 from tests.integration.store.store_driver import entry, work
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.monitoring.exporter import CopydeskCollector
 from worker.queue.lease_queue import LeaseQueue
@@ -85,6 +86,7 @@ def test_an_article_that_waits_for_the_linker_is_exported(registry, engine):
     assert 0 < registry.get_sample_value("copydesk_link_lag_seconds") < 60
 
 
+@SQLITE_BY_DEFAULT
 def test_hostile_names_are_escaped_and_bounded(registry, redis_client):
     hostile = ['a"} 1\ncopydesk_up{server="redis"} 0\n', "back\\slash", "\x00\x1b[31m", "snowman ☃", "x" * 5000, ""]
     registry.get_sample_value("copydesk_up", {"server": "redis"})

@@ -48,7 +48,6 @@ def test_a_producer_and_a_worker_follow_a_failover(by_tls, request, migrated_sql
         settings = {
             "COPYDESK_REDIS_URL": watched.url,
             "COPYDESK_DATABASE_URL": migrated_sqlite(tmp_path / "store.db"),
-            "COPYDESK_LINK": "true",
         }
         with Background("worker", cwd=tmp_path, **settings) as worker, Producer(watched.url, timeout=60) as producer:
             assert producer.wait(producer.submit(DOCUMENT), timeout=120).outcome == "stored", worker.text()

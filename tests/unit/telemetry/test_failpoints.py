@@ -2,11 +2,12 @@
 
 import re
 import signal
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support import failpoint_loop
+from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT, environment
 from worker.telemetry.failpoints import ACTIONS, POINTS, parse
 
@@ -31,11 +32,10 @@ def test_a_plan_without_effect_is_refused(wrong):
         parse(wrong)
 
 
-def run(plan, times=1, **extra):
-    code = f"from worker.telemetry.failpoints import failpoint\nfor n in range({times}): failpoint('ingest.read'); print(n)"
-    more = {"COPYDESK_FAILPOINTS": plan, **extra} if plan is not None else extra
-    return subprocess.run([sys.executable, "-c", code], env=environment(**more), capture_output=True, text=True, timeout=120,
-                          check=False)  # fmt: skip
+def run(plan, times=1):
+    """Run the failpoint `ingest.read` so many times in a process of its own, which begins with this plan."""
+    env = environment() if plan is None else environment(COPYDESK_FAILPOINTS=plan)
+    return COMMANDS.run([str(times)], cwd=Path.cwd(), env=env, timeout=120, module=failpoint_loop.__name__)
 
 
 def test_a_failpoint_that_is_not_set_does_nothing():
