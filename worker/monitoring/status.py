@@ -196,6 +196,11 @@ class Silent(Unreachable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Unreachable):
+    """A server that answers with an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
     """The database server. `ms`: how long connecting took, in milliseconds."""
 
