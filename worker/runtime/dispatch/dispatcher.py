@@ -165,16 +165,7 @@ class DispatchLoop(threading.Thread):
 
     def _step(self) -> PollWait:
         """Do what is due; return how long to wait before the next step. Raises the errors in `_UNREACHABLE`."""
-        now = time.monotonic()
-        if now >= self._next_key_check:
-            self._next_key_check = now + _KEYS_EVERY_SECONDS
-            if self._keys.check():
-                self._is_redis_prepared = self._are_ids_compared = False
-        if not self._is_redis_prepared:
-            self._prepare_redis()
-            self._is_redis_prepared = True
-        if self._redis.is_active and self._is_redis_prepared and not self._was_wrong_type:
-            self._redis.record_recovery()
+        self._prepare_if_needed()
         if not self._are_ids_compared and not self._store.waits:
             self._advance_ids()
             self._are_ids_compared = not self._store.waits
@@ -188,6 +179,7 @@ class DispatchLoop(threading.Thread):
         if self.blocked:
             self._set_condition("full", self.blocked)
             return _BLOCKED
+        now = time.monotonic()
         if now >= self._next_pauses:
             self._next_pauses = now + _PAUSES_EVERY_SECONDS
             self._paused = paused(self._client)
@@ -199,6 +191,19 @@ class DispatchLoop(threading.Thread):
         else:
             self._set_condition("consuming", f"paused: {', '.join(paused_lanes)}" if paused_lanes else "")
         return poll_wait(self._config.poll_seconds, is_behind=bool(self._busy), is_watching=self._watch.is_active)
+
+    def _prepare_if_needed(self) -> None:
+        """Check the types of the keys if that is due, and prepare Redis if it was away or lanes can be used again."""
+        now = time.monotonic()
+        if now >= self._next_key_check:
+            self._next_key_check = now + _KEYS_EVERY_SECONDS
+            if self._keys.check():
+                self._is_redis_prepared = self._are_ids_compared = False
+        if not self._is_redis_prepared:
+            self._prepare_redis()
+            self._is_redis_prepared = True
+        if self._redis.is_active and self._is_redis_prepared and not self._was_wrong_type:
+            self._redis.record_recovery()
 
     def _set_condition(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()
