@@ -21,7 +21,10 @@ from worker.queue import keys
 from worker.queue.replies import absent_if_wrong
 
 OTHER = "(other)"
-"""Counts all sources for which a minute's hash has no field left."""
+"""Counts all sources for which a minute's hash has no field left, and those whose name is not valid."""
+
+NAMED_OTHER = "(other)…"
+"""Counts a source that calls itself like `OTHER`."""
 
 WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
 """Upper bounds of the histogram of waits, in seconds. Longer waits are counted in one more bucket after these."""
@@ -299,4 +302,4 @@ def short_source(source: str) -> str:
 
 def is_whole_name(source: str) -> bool:
     """Whether a name in the counters is a source's whole name: not cut, and not that of all others together."""
-    return source != OTHER and not (len(source) == _MAX_SOURCE and source.endswith("…"))
+    return source not in (OTHER, NAMED_OTHER) and not (len(source) == _MAX_SOURCE and source.endswith("…"))

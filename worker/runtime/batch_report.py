@@ -11,7 +11,7 @@ from schemas.problem import Severity
 from schemas.receipt import Receipt
 from worker.activity import reply_streams
 from worker.activity.change_feed import append, append_refused, changes_of
-from worker.activity.minute_counters import OTHER, Counts, MinuteCounters
+from worker.activity.minute_counters import NAMED_OTHER, OTHER, Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.store.decide.batch_item import BatchItem
@@ -82,7 +82,7 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         # The lane's name stands for an invalid source, and for crawlers that give none: they must not be paused for it.
         is_invalid = batch.source is None and any(problem.code == "bad_source" for problem in version.problems)
-        source = OTHER if is_invalid else version.source
+        source = OTHER if is_invalid else NAMED_OTHER if version.source == OTHER else version.source
         counts.outcomes[source, str(version.outcome)] += 1
         first = next((problem.code for problem in version.problems if problem.severity is Severity.ERROR), None)
         if first is not None:
