@@ -41,6 +41,15 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
             pipe.expire(reply_to, reply_streams.EXPIRE_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
     append_refused(client, changes, replies[: len(changes)])
+    lost = [reply for reply in replies[: len(changes)] if isinstance(reply, redis.ResponseError)]
+    lost = [reply for reply in lost if not isinstance(reply, redis.exceptions.OutOfMemoryError)]
+    if lost:  # the feed's key is no stream, or this client may not write to it
+        log.warning(
+            "Changes could not be published",
+            documents=len(lost),
+            error=str(lost[0]),
+            next="the store has them; who reads the change feed must read the store again",
+        )
     rejected_items = [str(reply) for reply in replies[len(changes) :] if isinstance(reply, redis.ResponseError)]
     if rejected_items:  # Redis is full, or `reply_to` was a key of another type, or one that this client may not write
         log.warning(

@@ -117,3 +117,11 @@ def test_overwritten_counters_of_a_minute_are_named_and_the_rest_is_shown(system
         assert shown.stdout.count(key) == 2, "in one sentence"
     assert "documents: " in copydesk("audit", cwd=folder, **settings).stdout
     client.delete(key)
+
+
+def test_changes_that_cannot_be_published_are_logged(system, client):
+    _, _, worker = system
+    overwrite(client, keys.CHANGE_FEED)
+    assert outcome(client) == "stored"
+    until(lambda: "Changes could not be published" in dict(logged(worker)), seconds=20, what="it is logged")
+    client.delete(keys.CHANGE_FEED)
