@@ -16,7 +16,7 @@ from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from schemas.text.times import parse_time
-from schemas.text.urls import escape_spaces, has_spaces, is_usual, url_fault
+from schemas.text.urls import escape_spaces, has_spaces, has_spaces_in_host, is_usual, url_fault
 
 MAX_URL_BYTES = 2048  # the longest URL in 22,000 real documents has 450 bytes; a PostgreSQL index entry holds 2,704
 MAX_LABEL = 200  # characters; the longest real topic has 27, and its case-folded name must fit into a PostgreSQL index
@@ -29,6 +29,9 @@ _TIME_USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5]
 _RELATIVE = re.compile(r"//?[^/\\\s]")
 _TRUE = frozenset(word for low in ("true", "yes", "on") for word in (low, low.capitalize(), low.upper()))
 _FALSE = frozenset(word for low in ("false", "no", "off") for word in (low, low.capitalize(), low.upper()))
+_REMOVED_IN_HOST = (
+    "A URL's host contains invisible characters; they were removed. (After a host they are percent-encoded.)"
+)
 
 
 class Assumption(NamedTuple):
@@ -151,7 +154,7 @@ def read_url(value: object, info: ValidationInfo) -> str:
         _refuse("wrong_shape", "a URL belongs here", "a URL such as https://news.example/story")
     url = _strip_url(value)
     if has_spaces(url) and url_fault(escaped := escape_spaces(url)) is None:
-        _note(info, "url_with_space", value)
+        _note(info, "url_with_space", value, _REMOVED_IN_HOST if has_spaces_in_host(url) else None)
         url = escaped
     if len(url) > limit or len(url.encode("utf-8", "replace")) > limit:
         _refuse("url_too_long", "this URL is too long", f"at most {limit} bytes")

@@ -54,6 +54,12 @@ def has_spaces(url: str) -> bool:
     return _SPACES.search(url) is not None
 
 
+def has_spaces_in_host(url: str) -> bool:
+    """Return whether the host contains such characters. In a valid URL a host loses them: IDNA maps them to nothing."""
+    host_end = _HOST_END.search(url)
+    return has_spaces(url[: host_end.end()] if host_end else url)
+
+
 def escape_spaces(url: str) -> str:
     """Return `url` with the spaces and invisible characters after the host percent-encoded, as browsers do.
 

@@ -15,6 +15,7 @@ import redis
 from redis.client import Pipeline
 
 from worker.queue import keys
+from worker.queue.replies import absent_if_wrong
 
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 10
@@ -26,6 +27,7 @@ _MAX_WORKERS = 1000
 
 # `allow-oom`: workers free memory in a server that is out of memory, so their heartbeats must continue.
 _HEARTBEAT = """#!lua flags=allow-oom
+redis.call('DEL', KEYS[1])  -- all fields are written each time; and whatever another program wrote there goes
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
@@ -96,8 +98,8 @@ def workers(client: redis.Redis) -> list[WorkerState]:
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.hgetall(keys.worker(name))
-        hashes = pipe.execute()
-    return [_from_hash(fields) for fields in hashes if fields]
+        hashes = pipe.execute(raise_on_error=False)
+    return [_from_hash(fields) for fields in map(absent_if_wrong, hashes) if fields]
 
 
 def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
@@ -118,7 +120,10 @@ def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str
 
 def _index(client: redis.Redis) -> list[tuple[str, float]]:
     """Return (name, time of its last heartbeat) of the workers of the last minutes."""
-    rows: list[tuple[bytes, float]] = client.zrange(keys.WORKERS, 0, _MAX_WORKERS - 1, withscores=True)  # type: ignore[assignment]  # redis-py types both clients at once
+    with client.pipeline(transaction=False) as pipe:
+        pipe.zrange(keys.WORKERS, 0, _MAX_WORKERS - 1, withscores=True)
+        (reply,) = pipe.execute(raise_on_error=False)
+    rows: list[tuple[bytes, float]] = absent_if_wrong(reply) or []
     return [(name.decode("utf-8", "replace"), at) for name, at in rows]
 
 

@@ -18,9 +18,13 @@ import redis
 from redis.client import Pipeline
 
 from worker.queue import keys
+from worker.queue.replies import absent_if_wrong
 
 OTHER = "(other)"
-"""Counts all sources for which a minute's hash has no field left."""
+"""Counts all sources for which a minute's hash has no field left, and those whose name is not valid."""
+
+NAMED_OTHER = "(other)…"
+"""Counts a source that calls itself like `OTHER`."""
 
 WAIT_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14_400)
 """Upper bounds of the histogram of waits, in seconds. Longer waits are counted in one more bucket after these."""
@@ -119,6 +123,8 @@ class Minute:
     """Entries that waited on the lane, the most of all samples of this minute."""
     maxima: dict[Maxima, float] = field(default_factory=dict)
     """Of an hour: the largest values of its minutes, as far as these have ended."""
+    is_unreadable: bool = False
+    """Whether the counters are missing because their key holds something else."""
 
     def documents(self, lane: str | None = None) -> int:
         """Return how many documents got an outcome, on one lane or on all."""
@@ -180,7 +186,8 @@ class MinuteCounters:
         with self._client.pipeline(transaction=False) as pipe:
             for minute in numbers:
                 pipe.hgetall(keys.minute(minute))
-            return [_parsed(60 * number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
+            replies = pipe.execute(raise_on_error=False)
+        return [_read(60 * number, reply) for number, reply in zip(numbers, replies, strict=True)]
 
     def hours(self, count: int) -> list[Minute]:
         """Return the last `count` hours, including the current one, oldest first: their times and outcomes, without sources.
@@ -192,7 +199,8 @@ class MinuteCounters:
         with self._client.pipeline(transaction=False) as pipe:
             for hour in numbers:
                 pipe.hgetall(keys.hour(hour))
-            return [_parsed(3600 * number, counts) for number, counts in zip(numbers, pipe.execute(), strict=True)]
+            replies = pipe.execute(raise_on_error=False)
+        return [_read(3600 * number, reply) for number, reply in zip(numbers, replies, strict=True)]
 
     def _eval(self, pipe: Pipeline | None, script: str, key: str, *args: str | int) -> None:
         if pipe is not None:
@@ -215,7 +223,8 @@ def total(minutes: Iterable[Minute]) -> Minute:
     return sums
 
 
-_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in ("at", "added", "peaks", "maxima"))
+_NOT_SUMMED = ("at", "added", "peaks", "maxima", "is_unreadable")
+_SUMMED = tuple(one.name for one in fields(Minute) if one.name not in _NOT_SUMMED)
 
 
 def _times(counts: Counts) -> list[tuple[str, str, int]]:
@@ -236,6 +245,14 @@ def _times(counts: Counts) -> list[tuple[str, str, int]]:
 
 def _flat(rows: Iterable[tuple[str, str, int]]) -> list[str | int]:
     return [part for row in rows for part in row]
+
+
+def _read(at: int, reply: dict[bytes, bytes] | Exception) -> Minute:
+    counts = absent_if_wrong(reply)
+    try:
+        return _parsed(at, counts) if counts is not None else Minute(at, is_unreadable=True)
+    except ValueError:  # a count that is no number
+        return Minute(at, is_unreadable=True)
 
 
 def _parsed(at: int, counts: dict[bytes, bytes]) -> Minute:
@@ -285,4 +302,4 @@ def short_source(source: str) -> str:
 
 def is_whole_name(source: str) -> bool:
     """Whether a name in the counters is a source's whole name: not cut, and not that of all others together."""
-    return source != OTHER and not (len(source) == _MAX_SOURCE and source.endswith("…"))
+    return source not in (OTHER, NAMED_OTHER) and not (len(source) == _MAX_SOURCE and source.endswith("…"))

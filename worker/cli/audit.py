@@ -79,6 +79,9 @@ def _print_json(
 
 
 def _print_lane(lane: LaneStatus, behind: StoreBehind | None) -> None:
+    if lane.fault == "wrong_type":
+        typer.echo(lane_faults(lane)[0])
+        return
     summary = "the sum holds" if lane.missing == 0 else "the sum does not hold"
     aside = f"{lane.aside:,} set aside, " if lane.aside else ""
     counts = f"{lane.added:,} added, {lane.settled:,} with an outcome, {aside}{lane.backlog:,} waiting"

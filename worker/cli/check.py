@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from schemas.envelope import Op, parse_envelope
 from schemas.problem import Problem, Severity
+from worker.cli.counting import print_skipped
 from worker.cli.options import Paths
 from worker.cli.progress import progress
 from worker.cli.terminal import plain, print_json
@@ -36,8 +38,9 @@ def check(
     """
     limits = Limits(max_bytes=settings().max_document_bytes)
     count = rejected = 0
+    skipped: list[Path] = []
     with progress(lambda: _total(paths), prints=True) as advance:
-        for submission in read_paths(paths, source="check"):
+        for submission in read_paths(paths, source="check", skipped=skipped.append):
             raw = submission.raw or b""
             problems, note = _problems(submission, limits)
             count += 1
@@ -52,6 +55,7 @@ def check(
             typer.echo(f"{plain(submission.label)}: {summary}{note}")
             for problem in problems:
                 typer.echo("\n".join("  " + plain(line) for line in render(raw, problem).splitlines()))
+    print_skipped(skipped)
     if not json_:
         typer.echo(f"{count - rejected} accepted, {rejected} rejected", err=True)
     return Exit.REJECTED if rejected else Exit.OK
@@ -66,7 +70,10 @@ def _total(paths: list[str]) -> int | None:
 
 def _problems(submission: Submission, limits: Limits) -> tuple[Sequence[Problem], str]:
     """Return the problems of the fields and the document, and a note on what its acceptance depends on."""
-    fields = {str(name).encode(): bytes(value) for name, value in submission.fields().items()}  # type: ignore[arg-type]  # bytes
+    fields = {
+        name if isinstance(name, bytes) else str(name).encode(): bytes(value)  # type: ignore[arg-type]  # bytes
+        for name, value in submission.fields().items()
+    }
     envelope, problems = parse_envelope(fields)
     if envelope.op is Op.RETRACT or any(problem.severity is Severity.ERROR for problem in problems):
         return problems, ""

@@ -21,6 +21,7 @@ from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
 from worker.dead_letters.replay import operator
 from worker.errors import Exit
+from worker.jobs.lane_repair import wrong_keys
 from worker.monitoring.source_pauses import resume_command
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses import lane_pauses
@@ -59,6 +60,7 @@ def list_(json_: Json = False) -> int:
     for lane in lanes:
         pause = lane.paused
         state = f"paused by {plain(pause.who)} at {pause.at}: {plain(pause.why)}" if pause else "active"
+        state = f"cannot be used: {lane.fault}" if lane.fault else state
         table.add_row(lane.lane, str(lane.weight), f"{lane.backlog:,}", f"{lane.pending:,}", state)
         for one in lane.paused_sources:
             state = f"paused by {plain(one.who)} at {one.at}: {plain(one.why)}"
@@ -97,6 +99,8 @@ class _Lane:
     pending: int
     paused: _Pause | None
     paused_sources: list[_SourcePause]
+    fault: str | None = None
+    """Why the lane cannot be used."""
 
 
 def _lanes() -> list[_Lane]:
@@ -104,11 +108,14 @@ def _lanes() -> list[_Lane]:
     with reader(config) as client:
         pauses = paused(client)
         for lane in config.lane_list:
+            pause = pauses.get(lane.name)
+            shown = _Pause(pause.who, _time(pause.at), pause.why, pause.by) if pause else None
+            if wrong := wrong_keys(client, lane.name):
+                lanes.append(_Lane(lane.name, lane.weight, lane.source, 0, 0, 0, shown, [], str(wrong[0])))
+                continue
             queue = LeaseQueue(client, lane.name)
             queue.ensure()
             counts = queue.counts()
-            pause = pauses.get(lane.name)
-            shown = _Pause(pause.who, _time(pause.at), pause.why, pause.by) if pause else None
             sources = [
                 _SourcePause(source, counts.paused.get(source, 0), one.who, _time(one.at), one.why, one.by)
                 for source, one in sorted(paused_sources(client, lane.name).items())

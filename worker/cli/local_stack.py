@@ -10,6 +10,7 @@ import redis
 
 from worker.errors import CopydeskError, Exit
 from worker.queue.connection import connect
+from worker.queue.connection_faults import connection_fault
 from worker.runtime.embedded.ownership import is_stopped, owner_of, valkey_of
 from worker.settings import Settings
 
@@ -40,6 +41,9 @@ def why_no_answer(config: Settings, error: Exception | None = None) -> list[str]
         pid = valkey.pid or "unknown"
         if isinstance(error, redis.BusyLoadingError):
             return [f"Valkey is running and still loads its file (pid {pid}).", "Try again in a few seconds."]
+        if isinstance(error, redis.ResponseError):  # it answers, with an error
+            fault = connection_fault(config.redis, error)
+            return [f"{fault.cause}.", fault.remedy]
         is_halted = valkey.pid is not None and is_stopped(valkey.pid)
         why = "a signal stopped it" if is_halted else "its disk may be slow"
         return [

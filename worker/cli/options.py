@@ -10,9 +10,7 @@ import typer
 from worker.settings import Settings
 from worker.telemetry.durations import parse_time
 
-Paths = Annotated[
-    list[str], typer.Argument(help="files, folders (.md .markdown .txt), .jsonl, or - for standard input")
-]
+Paths = Annotated[list[str], typer.Argument(help="files, folders (.md .markdown .txt .jsonl), or - for standard input")]
 Source = Annotated[str, typer.Option(help="who sends the documents")]
 LaneName = Annotated[str | None, typer.Option(help="the lane to use; the first by default")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a document, then a summary")]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from schemas.problem import CODES, Problem, Severity
+from worker.telemetry.terminal import replace_characters
 
 _WIDTH = 100  # characters shown of a line
 _BEFORE = 60  # of them at most this many before the caret
@@ -42,8 +43,8 @@ def _shown_line(raw: bytes, line: int, column: int, field: str | None) -> list[s
     row = _CREDENTIALS.sub(lambda found: "//" + "*" * (len(found[0]) - 3) + "@", row)
     start = max(0, column - 1 - _BEFORE)
     head, tail = ("…" if start else ""), ("…" if len(row) > start + _WIDTH else "")
-    shown = head + "".join(map(_printable, row[start : start + _WIDTH])) + tail
-    before = head + "".join(map(_printable, row[start : column - 1]))
+    shown = head + replace_characters(row[start : start + _WIDTH], _printable) + tail
+    before = head + replace_characters(row[start : column - 1], _printable)
     number = f"  {line} | "
     return [number + shown, " " * (len(number) - 2) + "| " + " " * sum(map(_cells, before)) + "^"]
 
@@ -57,6 +58,6 @@ def _printable(character: str) -> str:
 
 def _cells(character: str) -> int:
     """Return how many columns of a terminal the character takes: 0, 1 or 2."""
-    if unicodedata.combining(character):
+    if unicodedata.combining(character) or character == "\u200d":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,4 +1,4 @@
-"""Detect and repair damage that a producer can do to its own lane.
+"""Detect and repair damage that a producer can do to its own lane, and a lane that another program has overwritten.
 
 A producer that may `XADD` may also trim the lane (`MAXLEN`, `MINID`) and choose an id. After the largest possible id
 the lane accepts no more entries. Redis cannot forbid either, so both are detected by their effects.
@@ -12,6 +12,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.jobs.wrong_keys import SHARED_TYPES, WrongKey, find_wrong_keys, rename_wrong_keys, types_of_lane
 from worker.queue import keys
 from worker.queue.lane_counts import LaneState
 from worker.queue.lease_queue import (
@@ -77,6 +78,20 @@ def server_ms(client: redis.Redis) -> int:
     """Return the Redis server's clock in milliseconds; entry ids are made from it."""
     seconds, micros = client.time()
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def wrong_keys(client: redis.Redis, lane: str) -> list[WrongKey]:
+    """Return the keys of a lane, and those that all lanes share, which hold something else. Raises redis.RedisError."""
+    return find_wrong_keys(client, _types(lane))
+
+
+def rename_keys(client: redis.Redis, lane: str) -> list[WrongKey]:
+    """Rename the keys that `wrong_keys` returns, and return them. Raises redis.RedisError."""
+    return rename_wrong_keys(client, _types(lane))
+
+
+def _types(lane: str) -> dict[str, str]:
+    return {lane: "stream", **types_of_lane(lane), **SHARED_TYPES}
 
 
 def repair(queue: LeaseQueue) -> Repair:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from worker.monitoring.health import FELL_SILENT
-from worker.monitoring.lane_faults import lane_faults, standstill
+from worker.monitoring.lane_faults import counter_faults, lane_faults, standstill
 from worker.monitoring.servers.redis_info import RedisInfo
 from worker.monitoring.source_pauses import source_pause_sentences
 from worker.monitoring.sources.alarm import MAX_SENTENCES, source_sentences
@@ -49,6 +49,7 @@ def alarms(snapshot: Snapshot) -> list[Alarm]:
     if snapshot.queue is not None:
         found += [Alarm(About.WORKER, sentence) for sentence in _of_workers(snapshot.queue)]
         found += _of_lanes(snapshot.queue)
+        found += [Alarm(About.SERVER, sentence) for sentence in counter_faults(snapshot.queue.unreadable)]
     raised = snapshot.source_alarms
     names = [*(one.source for one in raised[:MAX_SENTENCES]), ""]  # the last sentence counts the others
     found += [
@@ -116,6 +117,8 @@ def _of_workers(queue: QueueStatus) -> Iterator[str]:
 
 
 def _of_lanes(queue: QueueStatus) -> Iterator[Alarm]:
+    if queue.internal.fault == "wrong_type":
+        yield from (Alarm(About.LANE, sentence) for sentence in lane_faults(queue.internal))
     for lane in queue.lanes:
         yield from (Alarm(About.LANE, sentence) for sentence in lane_faults(lane))
         if lane.paused:

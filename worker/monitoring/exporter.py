@@ -25,6 +25,7 @@ from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.source_pauses import paused_sources
+from worker.queue.replies import is_wrong_type
 from worker.settings import Settings
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links
@@ -147,18 +148,17 @@ class CopydeskCollector(Collector):
 
     def _read_redis(self, series: AllSeries) -> None:
         for lane in self._config.lane_list:
-            queue = LeaseQueue(self._client, lane.name)
-            queue.ensure()
-            state, label = queue.state(), (lane.name,)
-            series["copydesk_backlog_documents"][label] = state.backlog
-            series["copydesk_pending_documents"][label] = state.pending
-            series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
-            series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
-            series["copydesk_added_total"][label] = state.added
-            for source in list(paused_sources(self._client, lane.name))[:_MAX_SERIES]:
-                series["copydesk_source_paused_documents"][lane.name, source] = state.paused.get(source, 0)
-            for outcome, count in state.outcomes.items():
-                series["copydesk_outcomes_total"][lane.name, outcome] = count
+            try:
+                self._read_lane(lane.name, series)
+            except redis.ResponseError as error:
+                if not is_wrong_type(error):
+                    raise
+                log.warning(
+                    "Metrics of a lane cannot be read",
+                    lane=lane.name,
+                    error=str(error),
+                    next="copydesk health names the key",
+                )
         minutes = MinuteCounters(self._client).window(_WINDOW_MINUTES)
         for alarm in rejection_alarms(minutes[-RECENT_MINUTES:], self._config.rejected_share):
             series["copydesk_source_alarm"][alarm.kind, alarm.source, alarm.site] = 1
@@ -175,6 +175,20 @@ class CopydeskCollector(Collector):
                 series["copydesk_stalled_seconds"][worker.name,] = max(0.0, time.time() - worker.last_progress)
         series["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
         series["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
+
+    def _read_lane(self, name: str, series: AllSeries) -> None:
+        queue = LeaseQueue(self._client, name)
+        queue.ensure()
+        state, label = queue.state(), (name,)
+        series["copydesk_backlog_documents"][label] = state.backlog
+        series["copydesk_pending_documents"][label] = state.pending
+        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
+        series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
+        series["copydesk_added_total"][label] = state.added
+        for source in list(paused_sources(self._client, name))[:_MAX_SERIES]:
+            series["copydesk_source_paused_documents"][name, source] = state.paused.get(source, 0)
+        for outcome, count in state.outcomes.items():
+            series["copydesk_outcomes_total"][name, outcome] = count
 
     def _read_store(self, series: AllSeries) -> None:
         with self._engine.connect() as connection:

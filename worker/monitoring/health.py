@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import SILENT_SECONDS, WorkerState, missing, workers
 from worker.activity.minute_counters import Minute, MinuteCounters
-from worker.monitoring.lane_faults import lane_faults, standstill
+from worker.monitoring.lane_faults import counter_faults, lane_faults, standstill, unreadable_keys
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
 from worker.monitoring.snapshot import read_lane
@@ -24,7 +24,7 @@ from worker.monitoring.status import LaneStatus
 from worker.queue.connection_faults import connection_fault
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.lane_pauses import Pause
-from worker.settings import Settings
+from worker.settings import INTERNAL_LANE, Settings
 from worker.store.engine import driver_error
 from worker.store.tables import lanes as lanes_table
 from worker.telemetry.durations import duration_text
@@ -87,6 +87,7 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
             health.remarks.append(f"lane {lane} is paused by {pause.who} since {since}: {pause.why}")
         for status in lanes:
             health.remarks += _lane_sentences(status, is_served=host is None and bool(alive))
+        health.remarks += counter_faults(unreadable_keys(minutes))
         health.remarks += [sentence for sentence in (shortage.full, shortage.low) if sentence]
         rejecting = rejection_alarms(minutes, settings.rejected_share)
     raised = _check_store(health, engine, is_linking=settings.link) if engine is not None else ()
@@ -100,7 +101,9 @@ def _read_lanes(
 ) -> list[LaneStatus]:
     now = client.time()[0]
     names = [lane.name for lane in settings.lane_list if client.exists(lane.name)]
-    return [read_lane(client, name, minutes, now, pauses.get(name)) for name in names]
+    lanes = [read_lane(client, name, minutes, now, pauses.get(name)) for name in names]
+    internal = read_lane(client, INTERNAL_LANE, minutes, now, None)
+    return [internal, *lanes] if internal.fault == "wrong_type" else lanes
 
 
 def _lane_sentences(lane: LaneStatus, *, is_served: bool) -> Iterator[str]:

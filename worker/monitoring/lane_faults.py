@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from worker.activity.minute_counters import Minute
 from worker.monitoring.status import LaneStatus
+from worker.queue import keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ def standstill(lane: LaneStatus) -> str | None:
 def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str]:
     """Return a sentence for each fault of a lane; the last one says what to do."""
     name, faults = lane.lane, list[str]()
+    if lane.fault == "wrong_type":
+        why = "; ".join(lane.wrong_keys) or "a key of it holds something else"
+        return [f"lane {name} cannot be used: {why}; what a repair does: copydesk lane repair {name}"]
     if lane.aside:
         faults.append(
             f"{lane.aside:,} entries of lane {name} are set aside: a repair was interrupted, and adds them again when it is "
@@ -58,3 +64,19 @@ def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str
     if faults and lane.missing >= 0:
         faults[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
     return faults
+
+
+def unreadable_keys(minutes: Iterable[Minute]) -> tuple[str, ...]:
+    """Return the keys of the minutes whose counters cannot be read."""
+    return tuple(keys.minute(minute.at // 60) for minute in minutes if minute.is_unreadable)
+
+
+def counter_faults(unreadable: Sequence[str]) -> list[str]:
+    """Return the sentence about counters that cannot be read, if there are any. `unreadable`: their keys."""
+    if not unreadable:
+        return []
+    more = f" and {len(unreadable) - 1:,} more" if len(unreadable) > 1 else ""
+    return [
+        f"Counters cannot be read: {unreadable[0]}{more} holds something else, so the documents of that minute are missing "
+        f"in the counts of the last day; to remove it: redis-cli UNLINK {unreadable[0]}"
+    ]

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity import heartbeats
 from worker.activity.minute_counters import Minute, MinuteCounters, total
-from worker.jobs.lane_repair import fault, server_ms, vanished
+from worker.jobs.lane_repair import fault, server_ms, vanished, wrong_keys
+from worker.monitoring.lane_faults import unreadable_keys
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.rates import Flow, drain_seconds, flow
 from worker.monitoring.servers.server_state import database_status
@@ -36,6 +37,7 @@ from worker.monitoring.status import (
 )
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses.lane_pauses import Pause, paused
+from worker.queue.replies import is_wrong_type
 from worker.settings import INTERNAL_LANE, Settings
 from worker.store import receipts
 from worker.store.background.work_rows import pending_work
@@ -115,6 +117,7 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
             day=_period(flow(cache.day(), minutes[0], seconds=86_400)),
         ),
         rejecting=tuple(rejection_alarms(minutes[-RECENT_MINUTES:], settings.rejected_share)),
+        unreadable=unreadable_keys(minutes),
     )
 
 
@@ -149,8 +152,15 @@ def count_unlinked(engine: Engine) -> int:
 def read_lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: float, pause: Pause | None) -> LaneStatus:
     """Return the state of a lane. `minutes` end with the present one; `now` is in seconds since 1970. Raises redis.RedisError."""
     queue = LeaseQueue(client, name)
-    queue.ensure()
-    state = queue.state()
+    pause_status = PauseStatus(pause.who, pause.why, pause.by, _age(pause.at, now)) if pause else None
+    try:
+        queue.ensure()
+        state = queue.state()
+        paused_sources = read_source_pauses(client, name, state.paused, now)
+    except redis.ResponseError as error:
+        if not is_wrong_type(error):
+            raise
+        return _unreadable_lane(client, name, pause_status)
     lately = _flow(minutes, 2, 60 + now % 60, lane=name)
     rate, in_rate = lately.rate, round(lately.added / lately.seconds, 1)
     status = LaneStatus(
@@ -168,10 +178,32 @@ def read_lane(client: redis.Redis, name: str, minutes: Sequence[Minute], now: fl
         in_rate=in_rate,
         lately_settled=lately.settled,
         drain_seconds=None,
-        paused=PauseStatus(pause.who, pause.why, pause.by, _age(pause.at, now)) if pause else None,
-        paused_sources=read_source_pauses(client, name, state.paused, now),
+        paused=pause_status,
+        paused_sources=paused_sources,
     )
     return replace(status, drain_seconds=drain_seconds(status.waiting, rate - in_rate))
+
+
+def _unreadable_lane(client: redis.Redis, name: str, pause: PauseStatus | None) -> LaneStatus:
+    """Return the state of a lane of which a key holds something else."""
+    return LaneStatus(
+        lane=name,
+        added=0,
+        settled=0,
+        backlog=0,
+        pending=0,
+        oldest_seconds=None,
+        outcomes={},
+        missing=0,
+        aside=0,
+        fault="wrong_type",
+        rate=0.0,
+        in_rate=0.0,
+        lately_settled=0,
+        drain_seconds=None,
+        paused=pause,
+        wrong_keys=tuple(str(wrong) for wrong in wrong_keys(client, name)),
+    )
 
 
 def with_rates(queue: QueueStatus, before: QueueStatus, seconds: float) -> QueueStatus:

@@ -44,7 +44,9 @@ class LaneStatus:
     aside: int
     """Entries that an interrupted repair must still add again."""
     fault: str | None
-    """`blocked` if nothing can be added any more, `ahead` if new ids are in the future."""
+    """`blocked` if nothing can be added any more, `ahead` if new ids are in the future, `wrong_type` if a key of the lane
+    holds something else: then nothing else is known of it.
+    """
     rate: float
     """Documents a second that got an outcome lately; `in_rate`: that were added."""
     in_rate: float
@@ -54,6 +56,8 @@ class LaneStatus:
     """When the backlog, without the entries of paused sources, is empty at these rates; None if it does not shrink."""
     paused: PauseStatus | None
     paused_sources: tuple[SourcePauseStatus, ...] = ()
+    wrong_keys: tuple[str, ...] = ()
+    """What the keys of another type hold, as sentences."""
 
     @property
     def waiting(self) -> int:
@@ -155,6 +159,8 @@ class QueueStatus:
     recent: RecentCounts
     rejecting: tuple[SourceAlarm, ...] = ()
     """Sources of whose newest documents too many are rejected, by the counters of the last minutes."""
+    unreadable: tuple[str, ...] = ()
+    """The keys of counters of the last day that hold something else: their documents are missing in `recent`."""
 
     @property
     def outcomes_by_period(self) -> list[tuple[str, Mapping[str, int]]]:
@@ -189,6 +195,11 @@ class Unreachable:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent(Unreachable):
     """A server that accepts what is sent and gives no answer: it hangs, or the network is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Unreachable):
+    """A server that answers with an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +300,8 @@ class Snapshot:
         """Return the object that `copydesk status --json` prints; parts that were not read are left out."""
         store = asdict(self.store) if self.store else {}
         queue = asdict(self.queue) if self.queue else {}
-        queue.pop("rejecting", None)
+        for name in ("rejecting", "unreadable"):
+            queue.pop(name, None)
         for name in ("linking", "last_receipt_at"):
             if store.get(name) is None:
                 store.pop(name, None)

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from worker.errors import CopydeskError
 from worker.producer.submission import Submission, encoded
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
+_LINES_SUFFIX = ".jsonl"
+_FIRST_LINE_BYTES = 64 << 10
+_MARKS = re.compile(rb'\s*(?:\xef\xbb\xbf)?\{.*"(?:raw|raw_base64|op)"\s*:', re.DOTALL)
+"""How the first line of a `.jsonl` file of the contract begins."""
 _REPORTED = 100
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
 MAX_BYTES = 512 << 20
@@ -28,11 +33,13 @@ class UnreadablePath(CopydeskError):
     """Raised when a given path cannot be read, or a line of a `.jsonl` file does not follow the contract."""
 
 
-def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
+def read_paths(
+    paths: Sequence[str], *, source: str, skipped: Callable[[Path], None] = lambda _: None
+) -> Iterator[Submission]:
     """Yield one submission for each document in `paths`. It holds one document in memory at a time.
 
-    The key of a file is its path relative to the given folder, or its name if the file itself was given. Raises
-    UnreadablePath.
+    The key of a file is its path relative to the given folder, or its name if the file itself was given. `skipped` gets
+    each `.jsonl` file in a folder that is no file of the contract. Raises UnreadablePath.
     """
     for name in paths:
         if name == "-":
@@ -41,44 +48,53 @@ def read_paths(paths: Sequence[str], *, source: str) -> Iterator[Submission]:
         path = Path(name)
         with _errors_named(name):
             if path.is_dir():
-                for file in _files_below(path):
+                for file in _files_below(path, skipped):
+                    if _has_lines(file):
+                        yield from _read_lines(file, source)
+                        continue
                     relative = str(file.relative_to(path))
                     yield Submission(_content(file), source=source, key=_utf8(relative), label=_utf8(str(file)))
-            elif path.suffix.lower() == ".jsonl":
+            elif _has_lines(path):
                 yield from _read_lines(path, source)
             else:
                 yield Submission(_content(path), source=source, key=_utf8(path.name), label=_utf8(str(path)))
 
 
-def count_documents(paths: Sequence[str], report: Callable[[int], None] = lambda _: None) -> int | None:
+def count_documents(
+    paths: Sequence[str],
+    report: Callable[[int], None] = lambda _: None,
+    *,
+    skipped: Callable[[Path], None] = lambda _: None,
+) -> int | None:
     """Return how many documents `read_paths` will yield; None if a path can be read only once (a named pipe).
 
     Raises UnreadablePath where `read_paths` would, so that nothing is submitted if a path or a line is wrong. It reads
     the lines of `.jsonl` files, and of other files only whether they can be opened. `report` gets the count at each hundred.
+    `skipped`: see `read_paths`.
     """
     count = 0
+
+    def add() -> None:
+        nonlocal count
+        count += 1
+        if count % _REPORTED == 0:
+            report(count)
+
     for name in paths:
         path = Path(name)
         if name == "-":
             count += 1
             continue
         with _errors_named(name):
-            if path.is_dir():
-                for file in _files_below(path):
-                    _check_file(file)
-                    count += 1
-                    if count % _REPORTED == 0:
-                        report(count)
-            elif path.exists() and not path.is_file():
+            if path.exists() and not path.is_file() and not path.is_dir():
                 return None
-            elif path.suffix.lower() == ".jsonl":
-                for _ in _read_lines(path, ""):
-                    count += 1
-                    if count % _REPORTED == 0:
-                        report(count)
-            else:
-                _check_file(path)
-                count += 1
+            for file in _files_below(path, skipped) if path.is_dir() else (path,):
+                if _has_lines(file):
+                    for _ in _read_lines(file, ""):
+                        add()
+                else:
+                    _check_file(file)
+                    add()
     return count
 
 
@@ -116,7 +132,21 @@ def _too_large(name: str) -> UnreadablePath:
     return UnreadablePath(f"{name}: more than {MAX_BYTES >> 20} MiB. Redis takes no larger value")
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _has_lines(path: Path) -> bool:
+    return path.suffix.lower() == _LINES_SUFFIX
+
+
+def _is_of_contract(path: Path) -> bool:
+    """Return whether the first line of a `.jsonl` file has a field that only a line of the contract must have.
+
+    A folder of documents may also hold data of other programs in `.jsonl` files.
+    """
+    with _errors_named(str(path)), path.open("rb") as file:
+        beginning = file.read(_FIRST_LINE_BYTES).lstrip()
+    return _MARKS.match(beginning.partition(b"\n")[0]) is not None
+
+
+def _files_below(folder: Path, skipped: Callable[[Path], None]) -> Iterator[Path]:
     """Yield the documents in a folder and in those below it, in the order of their paths.
 
     Only the names in the folders on the way to the current file are in memory. Links to folders are not followed, so a
@@ -128,8 +158,15 @@ def _files_below(folder: Path) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False):
             with contextlib.suppress(PermissionError):
                 waiting += _last_name_first(entry.path)
-        elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
-            yield Path(entry.path)
+            continue
+        path = Path(entry.path)
+        is_document = path.suffix.lower() in SUFFIXES
+        if not (is_document or _has_lines(path)) or not entry.is_file():
+            continue
+        if is_document or _is_of_contract(path):
+            yield path
+        else:
+            skipped(path)
 
 
 def _last_name_first(folder: str) -> list[os.DirEntry[str]]:
@@ -146,10 +183,25 @@ def _read_lines(path: Path, source: str) -> Iterator[Submission]:
             if len(line) == MAX_LINE_BYTES:
                 raise _too_large(label)
             try:
-                submission = _submission_of(json.loads(line), source, label)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise UnreadablePath(f"{label}: not a JSON object with the fields of the contract ({error})") from error
+                fields = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UnreadablePath(f"{label}: {_why_no_json(error)}") from error
+            try:
+                submission = _submission_of(fields, source, label)
+            except (TypeError, ValueError) as error:
+                reason = f"not a JSON object with the fields of the contract ({error})"
+                raise UnreadablePath(f"{label}: {reason}") from error
             yield submission
+
+
+def _why_no_json(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not a JSON object with the fields of the contract ({error.msg}, column {error.colno})"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: a byte at position {error.start + 1} of the line"
+    if isinstance(error, RecursionError):
+        return "its JSON is nested too deeply"
+    return "it holds a number with too many digits"
 
 
 def _submission_of(fields: Any, source: str, label: str) -> Submission:
@@ -158,18 +210,26 @@ def _submission_of(fields: Any, source: str, label: str) -> Submission:
         raise TypeError("it is no object")
     given: dict[str, str] = {}
     for name in ("raw", "raw_base64", *_FIELDS):
-        value = fields.get(name)
+        value = fields.pop(name, None)
         if isinstance(value, int) and not isinstance(value, bool) and name == "key":
             value = str(value)  # the number of a row in a crawler's database
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} is no text")
         if value is not None:
             given[name] = value
-    raw = encoded(given.pop("raw", ""))
-    in_base64 = given.pop("raw_base64", None)
-    if in_base64 is not None:
-        raw = base64.b64decode("".join(in_base64.split()), validate=True)  # some encoders make lines of 76 characters
-    return Submission(raw, label=label, **{"source": source, **given})
+    raw_text, in_base64 = given.pop("raw", None), given.pop("raw_base64", None)
+    if raw_text is not None and in_base64 is not None:
+        raise ValueError("it has raw and raw_base64: give one of them")
+    raw = encoded(raw_text) if raw_text is not None else _decoded(in_base64) if in_base64 is not None else None
+    return Submission(raw, label=label, unknown=tuple(fields), **{"source": source, **given})
+
+
+def _decoded(in_base64: str) -> bytes:
+    try:
+        # Without spaces: some encoders make lines of 76 characters.
+        return base64.b64decode("".join(in_base64.split()), validate=True)
+    except ValueError:
+        raise ValueError("raw_base64 is not base64") from None
 
 
 def _utf8(text: str) -> str:

@@ -30,6 +30,8 @@ LONGEST_TOKEN_SECONDS = TOKEN_SECONDS + MAX_TIMEOUT_SECONDS
 CHUNK_DOCUMENTS = 200
 CHUNK_BYTES = 4 << 20
 _MAX_RECEIPTS = 20_000
+_MAX_UNKNOWN = 16
+_MAX_UNKNOWN_NAME = 80  # characters
 _SENT = ("raw", "source", "key", "op", "reply_to", "traceparent")
 
 
@@ -64,7 +66,11 @@ def encoded(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One document to send: the fields of the producer's contract. `label` is for the caller's use and is not sent."""
+    """One document to send: the fields of the producer's contract. `label` is for the caller's use and is not sent.
+
+    `unknown`: names of fields that the contract does not have. They are sent without their values, so that the receipt
+    has a warning for each.
+    """
 
     raw: bytes | None
     source: str | None = None
@@ -73,13 +79,16 @@ class Submission:
     reply_to: str | None = None
     traceparent: str | None = None
     label: str = ""
+    unknown: tuple[str, ...] = ()
 
     def fields(self) -> dict[FieldT, EncodableT]:
         """Return the fields of the stream entry, without those that are None. Texts are encoded."""
         values = ((name, getattr(self, name)) for name in _SENT)
-        return {
+        fields: dict[FieldT, EncodableT] = {
             name: encoded(value) if isinstance(value, str) else value for name, value in values if value is not None
         }
+        fields.update((encoded(name[:_MAX_UNKNOWN_NAME]), b"") for name in self.unknown[:_MAX_UNKNOWN])
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from worker.queue import keys
 from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
 from worker.queue.pauses.source_pauses import source_kept_by
+from worker.queue.replies import suppress_wrong_type
 
 _SHOWN_CHARACTERS = 300
 
@@ -52,6 +53,12 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
+    with suppress_wrong_type():
+        return _read_entry(client, lane, id_)
+    return None
+
+
+def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
     queue = LeaseQueue(client, lane)
     queue.ensure()
     holder, attempts = None, 0

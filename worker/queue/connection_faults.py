@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import redis
 
 from worker.queue.connection import sentinel_address
+from worker.queue.replies import is_wrong_type
 
 _PASSWORD_MISSING = ("NOAUTH", "HELLO must be called with the client already authenticated", "Authentication required")
 _PASSWORD_WRONG = ("WRONGPASS", "invalid username-password pair", "invalid password")
@@ -55,6 +56,11 @@ def connection_fault(url: str, error: Exception) -> ConnectionFault:
         return ConnectionFault(
             f"Redis at {where} cannot write its file: {text.partition('MISCONF')[2].strip()}",
             "Free space on the disk of Redis, or see its log. It works again by itself; documents wait.",
+        )
+    if is_wrong_type(error):
+        return ConnectionFault(
+            f"A key of Redis at {where} holds something else than it must: {text}",
+            "See whether copydesk health names the key: copydesk lane repair renames it. Else find out who writes to this Redis.",
         )
     if isinstance(error, redis.BusyLoadingError):
         return ConnectionFault(f"Redis at {where} is running and still loads its file", "Try again in a few seconds.")

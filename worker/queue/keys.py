@@ -37,6 +37,8 @@ REPLY_SOURCES = "copydesk:reply-sources:"
 """Prefix of the sets of sources that use a receipt stream; the stream's name follows. Expires."""
 PROBE_GROUP = "copydesk:probe"
 """A consumer group that exists only while `last_id.lua` reads a lane's last id."""
+FOREIGN = "copydesk:foreign:"
+"""Prefix of keys that had a type that Copydesk does not use for them, and were renamed; the former name follows."""
 
 
 def outcomes(lane: str) -> str:

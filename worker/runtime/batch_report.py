@@ -11,7 +11,7 @@ from schemas.problem import Severity
 from schemas.receipt import Receipt
 from worker.activity import reply_streams
 from worker.activity.change_feed import append, append_refused, changes_of
-from worker.activity.minute_counters import OTHER, Counts, MinuteCounters
+from worker.activity.minute_counters import NAMED_OTHER, OTHER, Counts, MinuteCounters
 from worker.activity.outcome_feed import publish
 from worker.pipeline import Batch
 from worker.store.decide.batch_item import BatchItem
@@ -41,6 +41,15 @@ def announce(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem]) -
             pipe.expire(reply_to, reply_streams.EXPIRE_SECONDS)
         replies = pipe.execute(raise_on_error=False) if len(pipe) else []
     append_refused(client, changes, replies[: len(changes)])
+    lost = [reply for reply in replies[: len(changes)] if isinstance(reply, redis.ResponseError)]
+    lost = [reply for reply in lost if not isinstance(reply, redis.exceptions.OutOfMemoryError)]
+    if lost:  # the feed's key is no stream, or this client may not write to it
+        log.warning(
+            "Changes could not be published",
+            documents=len(lost),
+            error=str(lost[0]),
+            next="the store has them; who reads the change feed must read the store again",
+        )
     rejected_items = [str(reply) for reply in replies[len(changes) :] if isinstance(reply, redis.ResponseError)]
     if rejected_items:  # Redis is full, or `reply_to` was a key of another type, or one that this client may not write
         log.warning(
@@ -82,7 +91,7 @@ def _counts(batch: Batch, versions: Sequence[BatchItem], work_ms: float) -> Coun
         counts.waits.append(max(0.0, (now - version.received_at).total_seconds()))
         # The lane's name stands for an invalid source, and for crawlers that give none: they must not be paused for it.
         is_invalid = batch.source is None and any(problem.code == "bad_source" for problem in version.problems)
-        source = OTHER if is_invalid else version.source
+        source = OTHER if is_invalid else NAMED_OTHER if version.source == OTHER else version.source
         counts.outcomes[source, str(version.outcome)] += 1
         first = next((problem.code for problem in version.problems if problem.severity is Severity.ERROR), None)
         if first is not None:

@@ -13,11 +13,18 @@ from typing import Any, TextIO
 
 _MAY_BE_UNPRINTABLE = re.compile(r"[^\n\x20-\x7e]+")
 _REPLACEMENT = "\ufffd"
+_JOINER = "\u200d"
+_EMOJI_JOINER = re.compile(
+    "(?<=[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])\u200d(?=[\u2190-\u2bff\U0001f000-\U0001faff])"
+)
+"""The joiner within an emoji of several characters. It hides nothing there, and without it a reader sees another emoji."""
 
 
 def plain(text: str) -> str:
     """Return `text` as one line without control and format characters (escape, bidi) and surrogates."""
-    return text if text.isprintable() else "".join(map(_replaced, text))
+    if text.isprintable():
+        return text
+    return replace_characters(text, _replaced)
 
 
 def printable(text: str) -> str:
@@ -25,12 +32,19 @@ def printable(text: str) -> str:
     return replace_unprintable(text, lambda character: "\t" if character == "\t" else _replaced(character))
 
 
+def replace_characters(text: str, replace: Callable[[str], str]) -> str:
+    """Return `text` with `replace` applied to each character but the joiners within emoji."""
+    return _JOINER.join("".join(map(replace, part)) for part in _EMOJI_JOINER.split(text))
+
+
 def replace_unprintable(text: str, replace: Callable[[str], str]) -> str:
     """Return `text` with `replace` applied to each character that is neither printable nor a line feed."""
 
     def replaced(match: re.Match[str]) -> str:
         run = match[0]
-        return run if run.isprintable() else "".join(one if one.isprintable() else replace(one) for one in run)
+        if run.isprintable():
+            return run
+        return replace_characters(run, lambda one: one if one.isprintable() else replace(one))
 
     return _MAY_BE_UNPRINTABLE.sub(replaced, text)
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from schemas.envelope import parse_envelope
 from worker.producer import input_files
 from worker.producer.input_files import UnreadablePath, count_documents, read_paths
 
@@ -55,7 +56,7 @@ def test_json_lines_have_the_fields_of_the_contract(tmp_path):
     one, two, three = read(file)
     assert (one.raw, one.source, one.key, one.traceparent) == ("é".encode(), "other", "k", "t")
     assert (two.raw, two.source, two.reply_to, two.label) == (b"\xff", "s", "replies:x", f"{file}:2")
-    assert (three.raw, three.op, three.key) == (b"", "retract", "k")
+    assert (three.raw, three.op, three.key) == (None, "retract", "k")
 
 
 def test_a_key_may_be_a_number_and_base64_may_have_line_ends(tmp_path):
@@ -63,6 +64,66 @@ def test_a_key_may_be_a_number_and_base64_may_have_line_ends(tmp_path):
     file.write_text('{"raw_base64": "YWJj\\nZGVm\\n", "key": 5}\n')
     (found,) = read(file)
     assert (found.raw, found.key) == (b"abcdef", "5")
+
+
+def test_unknown_names_and_a_missing_document_are_sent_so_that_the_receipt_names_them(tmp_path):
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"raw": "---", "Key": "k", "src": {"a": 1}}\n{"title": "T"}\n{"raw": null, "raw_base64": ""}\n')
+    one, two, three = read(file)
+    codes = [
+        [
+            (found.code, found.field)
+            for found in parse_envelope({as_bytes(n): as_bytes(v) for n, v in each.fields().items()})[1]
+        ]
+        for each in (one, two, three)
+    ]
+    assert codes[0] == [("unknown_entry_field", "Key"), ("unknown_entry_field", "src")]
+    assert codes[1] == [("no_raw", "raw"), ("unknown_entry_field", "title")]
+    assert codes[2] == []
+    assert three.raw == b""
+
+
+def as_bytes(value):
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def test_jsonl_files_of_the_contract_in_a_folder_are_read_and_others_are_named(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.md").write_text("a")
+    (tmp_path / "below" / "feed.JSONL").write_text(
+        '\ufeff{"source": "x", "raw": "one"}\n\n{"raw_base64": "dHdv", "key": "2"}\n'
+    )
+    (tmp_path / "gone.jsonl").write_text('\n{ "op" : "retract", "key": "k"}\n')
+    for name, text in {"data": '{"title": "raw"}', "list": "[1]", "empty": "", "words": "raw: x"}.items():
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    found = read(tmp_path)
+    assert [(item.raw, item.key, item.label.removeprefix(f"{tmp_path}/")) for item in found] == [
+        (b"a", "a.md", "a.md"),
+        (b"one", None, "below/feed.JSONL:1"),
+        (b"two", "2", "below/feed.JSONL:3"),
+        (None, "k", "gone.jsonl:2"),
+    ]
+    skipped, of_count = [], []
+    list(read_paths([str(tmp_path)], source="s", skipped=skipped.append))
+    count_documents([str(tmp_path)], skipped=of_count.append)
+    assert [path.name for path in skipped] == ["data.jsonl", "empty.jsonl", "list.jsonl", "words.jsonl"]
+    assert of_count == skipped
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    (b'{"raw": "a", "raw_base64": "YQ=="}', "raw and raw_base64: give one of them"),
+    (b'{"raw": ' + b"1" * 5000 + b"}", "a number with too many digits"),
+    (b"[" * 200_000, "nested too deeply"),
+    (b'{"raw": "caf\xe9"}', "not UTF-8: a byte at position 13"),
+    (b"hello", "Expecting value, column 1"),
+    (b'{"raw_base64": "a"}', "raw_base64 is not base64"),
+])  # fmt: skip
+def test_why_a_line_is_invalid_is_said_without_words_of_python(tmp_path, line, reason):
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(line + b"\n")
+    with pytest.raises(UnreadablePath, match=reason) as raised:
+        count_documents([str(file)])
+    assert not {"sys.", "recursion", "codec"} & set(str(raised.value).replace("(", " ").split())
 
 
 _INVALID = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.runtime_hooks import article
-from worker.activity.minute_counters import MinuteCounters
+from worker.activity.minute_counters import OTHER, MinuteCounters, total
 from worker.runtime import tasks
 from worker.runtime.supervision.circuit_breaker import trip
 from worker.settings import Settings
@@ -23,6 +23,13 @@ def process(queue, entries):
 def test_they_pause_the_lane_if_they_are_most_of_it_and_no_source(own_worker, source):
     paused = process(own_worker, [{"raw": article(n), "source": source} for n in range(30)])
     assert (paused is not None, paused.sources) == (True, ())
+
+
+def test_a_source_that_calls_itself_like_them_is_counted_apart(own_worker):
+    entries = [{"raw": article(1), "source": b"\xff"}, {"raw": article(2), "source": OTHER, "key": "2"}]
+    process(own_worker, entries)
+    counted = total(MinuteCounters(own_worker.client).window(2)).outcomes
+    assert counted == {("documents", OTHER, "rejected"): 1, ("documents", f"{OTHER}…", "stored"): 1}
 
 
 def test_a_few_of_them_pause_nothing(own_worker):

@@ -46,3 +46,16 @@ def test_the_fields_of_a_line_are_checked_as_workers_do(tmp_path, capsys):
         ("rejected", ["unknown_op"]),
         ("accepted", []),
     ]
+
+
+def test_jsonl_files_of_a_folder_that_are_skipped_are_counted_in_a_message(tmp_path, capsys):
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text('{"value": 1}\n')
+    (tmp_path / "c.jsonl").write_text('{"op": "retract", "key": "x"}\n')
+    assert check([str(tmp_path)]) == Exit.OK
+    shown = capsys.readouterr()
+    assert shown.out == f"{tmp_path}/c.jsonl:1: accepted\n"
+    assert (
+        f"2 .jsonl files were skipped, because the first line has no raw, raw_base64 or op: {tmp_path}/a.jsonl"
+        in shown.err
+    )

@@ -73,6 +73,7 @@ KEPT = [
     (f"webUrl: https://a.example/x{LS}y", ["url_with_space 3:9"], {"webUrl": "https://a.example/x%E2%80%A8y"}),
     (f"webUrl: https://a.example/x{NBSP}y", ["url_with_space 3:9"], {"webUrl": "https://a.example/x%C2%A0y"}),
     (f"webUrl: https://a.example/x{ZWSP}y", ["url_with_space 3:9"], {"webUrl": "https://a.example/x%E2%80%8By"}),
+    (f"webUrl: https://ex{ZWSP}ample.com/x", ["url_with_space 3:9 host"], {}),
     ("images: [/a b.png]", ["url_with_space 4:10"], {"images.0.url": "/a%20b.png"}),
     (f"webUrl: {BOM}https://a.example/x", [], {"webUrl": "https://a.example/x"}),
     # Names of fields.

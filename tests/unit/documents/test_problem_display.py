@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from worker.documents.problem_display import render
 from worker.documents.validation import read
+from worker.telemetry.terminal import plain, printable
 
 
 def test_a_caret_stands_under_the_place():
@@ -28,3 +29,11 @@ def test_wide_characters_take_two_cells():
 def test_terminal_control_characters_are_not_shown():
     raw = b"---\ntitle: \x1b[31m\n---\n"
     assert "\x1b" not in render(raw, read(raw, has_key=True).problems[0])
+
+
+def test_the_joiner_within_an_emoji_is_shown_and_elsewhere_replaced():
+    raw = "---\ntitle: 👩\u200d🚀 DM: a\u200db\n---\n".encode()
+    line = render(raw, read(raw, has_key=True).problems[0]).splitlines()[1]
+    assert line == "  2 | title: 👩\u200d🚀 DM: a�b"
+    assert plain(line) == printable(line) == line
+    assert plain("👩\u200d\u200d🚀 \u200d🚀") == "👩��🚀 �🚀"

@@ -13,7 +13,7 @@ from worker.monitoring.status import LinkingStatus, PauseStatus, Snapshot, Unrea
 LANE = {
     "lane": str, "added": int, "settled": int, "backlog": int, "pending": int, "oldest_seconds": float,
     "outcomes": {"stored": int}, "missing": int, "aside": int, "fault": None, "rate": float, "in_rate": float,
-    "lately_settled": int, "drain_seconds": float, "paused": None, "paused_sources": [],
+    "lately_settled": int, "drain_seconds": float, "paused": None, "paused_sources": [], "wrong_keys": [],
 }  # fmt: skip
 PERIOD = {
     "seconds": int, "added": int, "settled": int, "rate": float,

@@ -4,12 +4,15 @@
 -- was paused after it was dispatched is given to the consumer of that source.
 -- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), original ids of added entries (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
+-- The hashes may have been overwritten by another program: they count as empty then, until the dispatcher has repaired them
+-- (key_check.py), because an error here would hold up the entries until their lease expires.
 -- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '', …}. attempts counts earlier ones that
 -- ended in a crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
-local max_bytes, ids, has_pauses = tonumber(ARGV[5]), {}, redis.call('HLEN', KEYS[3]) > 0
-local has_originals = redis.call('EXISTS', KEYS[4]) == 1
+local max_bytes, ids = tonumber(ARGV[5]), {}
+local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
+local has_sizes, has_pauses, has_originals = is_hash(KEYS[2]), is_hash(KEYS[3]), is_hash(KEYS[4])
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
@@ -19,7 +22,7 @@ for _, id in ipairs(ids) do
   if held and not source_kept_by(held[2]) and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
     -- The same consumer asks again when the reply was lost. Nothing crashed, so that is no second attempt.
     local count = held[2] == ARGV[2] and held[4] or held[4] + 1
-    local size = tonumber(redis.call('HGET', KEYS[2], id) or 0)
+    local size = tonumber(has_sizes and redis.call('HGET', KEYS[2], id) or 0)
     local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
     if size > max_bytes then claim[#claim + 1] = 'JUSTID' end
     local claimed = redis.call(unpack(claim))[1]
@@ -32,7 +35,7 @@ for _, id in ipairs(ids) do
         fields, size = claimed[2], 0
         for _, part in ipairs(fields) do size = size + #part end
         if size > max_bytes then
-          redis.call('HSET', KEYS[2], id, size)
+          redis.pcall('HSET', KEYS[2], id, size)
           claimed, fields = nil, {}
           collectgarbage()
         end
@@ -45,7 +48,7 @@ for _, id in ipairs(ids) do
     else
       -- The entry was deleted from the stream while it was pending, so there is nothing to process.
       redis.call('XACK', KEYS[1], ARGV[1], id)
-      redis.call('HDEL', KEYS[2], id)
+      if has_sizes then redis.call('HDEL', KEYS[2], id) end
     end
   end
 end

@@ -14,7 +14,7 @@ import redis
 
 from worker.queue.clock import moment
 from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
-from worker.queue.replies import text
+from worker.queue.replies import suppress_wrong_type, text
 from worker.queue.urgent_writes import write_when_full
 
 
@@ -34,9 +34,11 @@ def paused(client: redis.Redis) -> dict[str, Pause]:
 
 
 def read_pauses(client: redis.Redis, key: str) -> dict[str, Pause]:
-    """Return the pauses in a hash by the names of its fields. Raises redis.RedisError."""
-    pauses = {}
-    for name, value in client.hgetall(key).items():
+    """Return the pauses in a hash by the names of its fields; none if `key` is no hash any more. Raises redis.RedisError."""
+    pauses, values = {}, dict[bytes | str, bytes | str]()
+    with suppress_wrong_type():  # another program has overwritten the pauses; the dispatcher renames the key
+        values = client.hgetall(key)
+    for name, value in values.items():
         try:
             pause_ = _pause(**json.loads(value))
         except (ValueError, TypeError, RecursionError):

@@ -21,9 +21,11 @@ from worker.queue.connection_faults import connection_fault
 from worker.queue.lane_watch import LaneWatch
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses.lane_pauses import Pause, paused
+from worker.queue.replies import is_wrong_type
 from worker.queue.server_functions import load_functions
 from worker.runtime.broker.key_repair import repair_keys
 from worker.runtime.controller import Controller
+from worker.runtime.dispatch.key_check import KeyCheck
 from worker.runtime.dispatch.reaper import Reaper
 from worker.runtime.dispatch.request import troubles
 from worker.runtime.dispatch.schedule import BatchDelay, PollWait, lane_quotas, poll_wait
@@ -40,6 +42,7 @@ log = get_logger("dispatch")
 _BLOCKED = PollWait(0.1, 0.1)  # between steps while nothing may be dispatched
 _AFTER_A_FAILURE = PollWait(1.0, 1.0)
 _PAUSES_EVERY_SECONDS = 1.0
+_KEYS_EVERY_SECONDS = 1.0
 _REAP_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 600.0
 _UNREACHABLE = (redis.RedisError, OperationalError, OSError)
@@ -83,9 +86,12 @@ class DispatchLoop(threading.Thread):
         self._sender = ClaimCheckSender(app, self._client)
         self._reaper = Reaper(config, self._sender)
         self._background = BackgroundTasks(app, self._engine)
-        self._lanes = [
+        self._all_lanes = [
             (lane, LeaseQueue(self._client, lane.name)) for lane in (*config.lane_list, Lane(INTERNAL_LANE, 1))
         ]
+        self._keys = KeyCheck(self._client, [lane.name for lane, _ in self._all_lanes])
+        self._next_key_check = 0.0
+        self._was_wrong_type = False
         self._busy: set[str] = set()
         self._batch_delay = BatchDelay()
         self._ended = threading.Event()
@@ -129,11 +135,9 @@ class DispatchLoop(threading.Thread):
         while not self._ended.is_set():
             try:
                 wait = self._step()
+                self._was_wrong_type = False
             except _UNREACHABLE as error:
-                self._redis.record_failure(connection_fault(self._config.redis, error).cause)
-                self._is_redis_prepared = self._are_ids_compared = False
-                self._set_condition("waiting-for-redis", self._redis.reason)
-                wait = _AFTER_A_FAILURE
+                wait = self._after_redis_error(error)
             except Exception:
                 # A bug must not end this thread: nothing would be dispatched any more.
                 log.exception("The dispatcher failed", next="it continues in a second")
@@ -142,12 +146,26 @@ class DispatchLoop(threading.Thread):
                 self._watch.wait(wait.at_most - wait.at_least)
         self._watch.close()
 
+    @property
+    def _lanes(self) -> list[tuple[Lane, LeaseQueue]]:
+        """The lanes to which commands may be sent."""
+        return [(lane, queue) for lane, queue in self._all_lanes if lane.name not in self._keys.blocked]
+
+    def _after_redis_error(self, error: Exception) -> PollWait:
+        """Prepare Redis again at the next step; return how long to wait before it."""
+        self._is_redis_prepared = self._are_ids_compared = False
+        self._next_key_check = 0.0
+        if is_wrong_type(error) and not self._was_wrong_type:
+            # Redis works. The next step finds the key, and renames it or leaves its lane out.
+            self._was_wrong_type = True
+            return _BLOCKED
+        self._redis.record_failure(connection_fault(self._config.redis, error).cause)
+        self._set_condition("waiting-for-redis", self._redis.reason)
+        return _AFTER_A_FAILURE
+
     def _step(self) -> PollWait:
         """Do what is due; return how long to wait before the next step. Raises the errors in `_UNREACHABLE`."""
-        if not self._is_redis_prepared:
-            self._prepare_redis()
-            self._is_redis_prepared = True
-            self._redis.record_recovery()
+        self._prepare_if_needed()
         if not self._are_ids_compared and not self._store.waits:
             self._advance_ids()
             self._are_ids_compared = not self._store.waits
@@ -173,6 +191,19 @@ class DispatchLoop(threading.Thread):
         else:
             self._set_condition("consuming", f"paused: {', '.join(paused_lanes)}" if paused_lanes else "")
         return poll_wait(self._config.poll_seconds, is_behind=bool(self._busy), is_watching=self._watch.is_active)
+
+    def _prepare_if_needed(self) -> None:
+        """Check the types of the keys if that is due, and prepare Redis if it was away or lanes can be used again."""
+        now = time.monotonic()
+        if now >= self._next_key_check:
+            self._next_key_check = now + _KEYS_EVERY_SECONDS
+            if self._keys.check():
+                self._is_redis_prepared = self._are_ids_compared = False
+        if not self._is_redis_prepared:
+            self._prepare_redis()
+            self._is_redis_prepared = True
+        if self._redis.is_active and self._is_redis_prepared and not self._was_wrong_type:
+            self._redis.record_recovery()
 
     def _set_condition(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()

@@ -13,6 +13,7 @@ from worker.interrupts import deferred
 from worker.monitoring.servers.server_checks import enforce
 from worker.queue.connection import connect
 from worker.queue.lease_queue import LeaseQueue
+from worker.queue.replies import suppress_wrong_type
 from worker.runtime.embedded.shared import SharedValkey
 from worker.runtime.supervision.restarter import SUPERVISOR, report_end
 from worker.runtime.supervision.restarts import Backoff, keep_running, wait_for_end
@@ -87,7 +88,8 @@ class LocalStack:
         with connect(self._settings.redis) as client:
             client.ping()
             for lane in self._settings.lane_list:
-                LeaseQueue(client, lane.name).ensure()
+                with suppress_wrong_type():  # the dispatcher and the commands report it
+                    LeaseQueue(client, lane.name).ensure()
         # An embedded store is always migrated here, a configured one only while it is empty (its first use).
         upgrade(self._settings, only_if_empty=self._settings.database_url is not None)
         self._check()

@@ -13,6 +13,7 @@ import redis
 from worker.activity.backpressure import Load, Thresholds, slow_down
 from worker.queue import keys
 from worker.queue.lease_queue import LeaseQueue, id_key
+from worker.queue.replies import suppress_wrong_type
 from worker.queue.urgent_writes import write_when_full
 from worker.settings import INTERNAL_LANE, Settings
 
@@ -43,10 +44,13 @@ class SlowDown:
         now = seconds + clock / 1e6  # the server's clock, which also made the ids
         waits = []
         for queue, before in zip(lanes, earlier, strict=True):
-            state = queue.counts()
-            oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
-            load = Load(state.waiting, max(oldest, 0.0), trouble=store_trouble is not None)
-            waits.append(slow_down(load, float(before or 0), self._limits))
+            wait = 0.0  # to a lane that is no stream nobody can add anything, and producers of the others continue
+            with suppress_wrong_type():
+                state = queue.counts()
+                oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
+                load = Load(state.waiting, max(oldest, 0.0), trouble=store_trouble is not None)
+                wait = slow_down(load, float(before or 0), self._limits)
+            waits.append(wait)
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):
                 write_when_full(pipe, "SET", key, f"{wait:g}", "EX", _EXPIRE_SECONDS)

@@ -1,0 +1,127 @@
+"""Keys in Redis that another program has overwritten with a value of another type, while a worker runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.runtime_hooks import article
+from tests.support.servers import Background, copydesk, until
+from worker.activity.heartbeats import workers
+from worker.jobs.wrong_keys import SHARED_TYPES, types_of_lane
+from worker.queue import keys
+from worker.settings import INTERNAL_LANE
+
+
+def overwrite(client, key):
+    """Replace a key by one of another type, at once."""
+    if client.type(key) == b"string" or key in (keys.MAINTAINED, keys.ROLLED_UP, keys.TOKEN_CURSOR):
+        with client.pipeline() as pipe:
+            pipe.delete(key)
+            pipe.lpush(key, "junk")
+            pipe.execute()
+    else:
+        client.set(key, "junk")
+
+
+@pytest.fixture(scope="module")
+def system(valkey, migrated_sqlite, tmp_path_factory):
+    """(the folder of a running worker with two lanes, its settings, its log)."""
+    folder = tmp_path_factory.mktemp("wrong-keys")
+    migrated_sqlite(folder / "copydesk.db")
+    settings = {
+        "COPYDESK_REDIS_URL": valkey.url,
+        "COPYDESK_DATA_DIR": str(folder),
+        "COPYDESK_LINK": "false",
+        "COPYDESK_LANES": "documents=4,bulk",
+    }
+    valkey.client().flushall()
+    with Background("worker", "--concurrency", "1", cwd=folder, **settings) as worker:
+        until(lambda: [one for one in workers(valkey.client()) if one.is_consuming], what="the worker consumes")
+        yield folder, settings, worker
+
+
+@pytest.fixture
+def client(system, valkey):
+    return valkey.client()
+
+
+def logged(worker):
+    """Return (event, error) of each line of the log."""
+    lines = map(json.loads, worker.log.read_text("utf-8").splitlines())
+    return [(line["event"], line.get("error", "")) for line in lines]
+
+
+_numbers = iter(range(1, 1000))
+
+
+def outcome(client, lane="documents", *, within=20):
+    """Send a document and return its outcome."""
+    number = next(_numbers)
+    client.xadd(lane, {"raw": article(number), "key": str(number), "reply_to": f"replies:{number}"})
+    reply = client.xread({f"replies:{number}": "0"}, count=1, block=within * 1000)
+    return json.loads(reply[0][1][0][1][b"receipt"])["outcome"] if reply else None
+
+
+@pytest.mark.parametrize("lane", [INTERNAL_LANE, "bulk"])
+def test_a_lane_that_is_no_stream_stops_no_other_lane_and_is_named_and_repaired(system, client, lane):
+    folder, settings, worker = system
+    overwrite(client, lane)
+    error = f"its key {lane} holds a string instead of a stream"
+    until(lambda: ("A lane is not a stream", error) in logged(worker), seconds=20, what="it is logged")
+    assert outcome(client) == "stored"
+    assert "Redis cannot be used" not in worker.log.read_text("utf-8")
+    sentence = f"lane {lane} cannot be used: {error}"
+    for command in ("status", "health", "audit"):
+        shown = copydesk(command, cwd=folder, COLUMNS="300", **settings)
+        assert sentence in shown.stdout, command
+        assert "does not answer" not in shown.stdout + shown.stderr
+    assert lane == INTERNAL_LANE or error in copydesk("lane", "list", cwd=folder, COLUMNS="300", **settings).stdout
+    assert client.get("copydesk:slow-down") is not None, "the producers of the other lanes are served"
+
+    dry = copydesk("lane", "repair", lane, cwd=folder, **settings)
+    assert f"would be renamed to copydesk:foreign:{lane}" in dry.stdout
+    assert client.get(lane) == b"junk"
+    assert copydesk("lane", "repair", lane, "--yes", cwd=folder, **settings).returncode == 0
+    assert client.get(f"copydesk:foreign:{lane}") == b"junk"
+    until(
+        seconds=20,
+        condition=lambda: sentence not in copydesk("health", cwd=folder, **settings).stdout,
+        what="it is repaired",
+    )
+    if lane != INTERNAL_LANE:
+        assert outcome(client, lane) == "stored"
+
+
+OWN = sorted({**SHARED_TYPES, **types_of_lane("documents")}.keys() - {keys.aside("documents")})
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_a_key_that_only_copydesk_writes_is_renamed_and_documents_are_processed(system, client, key):
+    _, _, worker = system
+    overwrite(client, key)
+    assert outcome(client) == "stored"
+    until(seconds=20, condition=lambda: client.exists(keys.FOREIGN + key), what="it is renamed")
+    assert "Redis cannot be used" not in worker.log.read_text("utf-8")
+    assert outcome(client) == "stored"
+
+
+def test_overwritten_counters_of_a_minute_are_named_and_the_rest_is_shown(system, client):
+    folder, settings, _ = system
+    key = keys.minute(int(client.time()[0] // 60) - 3)
+    overwrite(client, key)
+    for command in ("status", "health"):
+        shown = copydesk(command, cwd=folder, COLUMNS="300", **settings)
+        assert f"Counters cannot be read: {key} holds something else" in shown.stdout, command
+        assert shown.stdout.count(key) == 2, "in one sentence"
+    assert "documents: " in copydesk("audit", cwd=folder, **settings).stdout
+    client.delete(key)
+
+
+def test_changes_that_cannot_be_published_are_logged(system, client):
+    _, _, worker = system
+    overwrite(client, keys.CHANGE_FEED)
+    assert outcome(client) == "stored"
+    until(lambda: "Changes could not be published" in dict(logged(worker)), seconds=20, what="it is logged")
+    client.delete(keys.CHANGE_FEED)
