@@ -51,11 +51,11 @@ class Commands:
         return f"{self._folder}/socket"
 
     def run(
-        self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float
+        self, arguments: list[str], *, cwd: Path, env: dict[str, str], timeout: float, module: str = COMMAND
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command. Raises subprocess.TimeoutExpired, as subprocess.run does, with the command killed."""
+        """Run a command, or another `module`. Raises subprocess.TimeoutExpired, as subprocess.run does, with the command killed."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = self.start(arguments, cwd=cwd, env=env, out=out.fileno(), err=err.fileno())
+            process = self.start(arguments, cwd=cwd, env=env, out=out.fileno(), err=err.fileno(), module=module)
             try:
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:

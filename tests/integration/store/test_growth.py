@@ -12,9 +12,9 @@ import pytest
 from tests.benchmarks.popular import CASES, FEW, Store
 from tests.integration.store.snapshot import broken_rules
 
-MANY = 500
+MANY = 300
 LONG = 50_000
-_FREE = 100
+_FREE = 60
 """Rows that a batch may read more than with three copies: a fifth of the copies, more than any chance."""
 
 _ROWS_READ = """SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)"""

@@ -2,11 +2,10 @@
 
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.commands import COMMANDS
 from tests.support.servers import ROOT, environment
 from worker.telemetry.failpoints import ACTIONS, POINTS, parse
 
@@ -31,11 +30,10 @@ def test_a_plan_without_effect_is_refused(wrong):
         parse(wrong)
 
 
-def run(plan, times=1, **extra):
-    code = f"from worker.telemetry.failpoints import failpoint\nfor n in range({times}): failpoint('ingest.read'); print(n)"
-    more = {"COPYDESK_FAILPOINTS": plan, **extra} if plan is not None else extra
-    return subprocess.run([sys.executable, "-c", code], env=environment(**more), capture_output=True, text=True, timeout=120,
-                          check=False)  # fmt: skip
+def run(plan, times=1):
+    """Run `failpoint_loop.py` with this plan, which a process reads when it loads the module."""
+    plan = {} if plan is None else {"COPYDESK_FAILPOINTS": plan}
+    return COMMANDS.run([str(times)], cwd=ROOT, env=environment(**plan), timeout=120, module="tests.unit.telemetry.failpoint_loop")
 
 
 def test_a_failpoint_that_is_not_set_does_nothing():
