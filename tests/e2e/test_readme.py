@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.support.commands import COMMAND, COMMANDS
+from tests.support.commands import COMMANDS, SOCKET, write_program
 from tests.support.servers import ROOT, environment, processes_naming
 
 PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "worker/deploy/OPERATING.md")}
@@ -122,7 +122,7 @@ def clone():
     _shim(folder / "bin" / "redis-cli", _REDIS_CLI)
     _shim(folder / "bin" / "sqlite3", _SQLITE3)
     (folder / "quick").mkdir()
-    _program(folder / "quick" / "copydesk", _COPYDESK)
+    write_program(folder / "quick" / "copydesk")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,21 +135,8 @@ def _shim(path: Path, program: str) -> None:
 
 
 def _program(path: Path, text: str) -> None:
-    path.write_text(f"#!{sys.executable} -IS\n{text}" if text is _COPYDESK else f"#!{sys.executable}\n{text}")
+    path.write_text(f"#!{sys.executable}\n{text}")
     path.chmod(0o755)
-
-
-_COPYDESK = f"""
-import json, os, socket, sys
-connection = socket.socket(socket.AF_UNIX)
-connection.connect(os.environ["COMMANDS_SOCKET"])
-asked = json.dumps({{"module": {COMMAND!r}, "arguments": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ), "session": False}}).encode()
-socket.send_fds(connection, [len(asked).to_bytes(4, "big")], [1, 2])
-connection.sendall(asked)
-connection.recv(4, socket.MSG_WAITALL)
-sys.exit(int.from_bytes(connection.recv(4, socket.MSG_WAITALL), "big", signed=True))
-"""
-"""`copydesk` as a fork of a process that has loaded the modules, which saves a second of CPU each time."""
 
 
 _VENV = f"""#!/bin/sh -e
@@ -224,13 +211,13 @@ def test_the_commands_of_the_readme_work_from_top_to_bottom(dependencies, clone)
     """`linked`: pip finds the dependencies, and no others, instead of installing them, which takes a minute of CPU; the pip
     is that of the tests.
 
-    The first commands and `up` are those that pip installed. The later ones are forks, see `_COPYDESK`.
+    The first commands and `up` are those that pip installed. The later ones are forks, see `write_program`.
     """
     settings = environment(PATH=f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}")
     del settings["PYTHONPATH"], settings["COPYDESK_LINK"]
     if dependencies == "linked":
         settings["PYTHONPATH"] = _link_dependencies(clone)
-    settings["COMMANDS_SOCKET"] = COMMANDS.socket()
+    settings[SOCKET] = COMMANDS.socket()
     settings["EDITOR"] = f"cp {clone / 'clone/schemas/examples/valid/market-hall-with-body.md'}"
     settings.pop("VIRTUAL_ENV", None)
     settings["PIP_COMPILE"] = "0"  # compiling every module of every dependency takes longer than the commands

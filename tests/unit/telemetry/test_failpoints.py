@@ -33,7 +33,9 @@ def test_a_plan_without_effect_is_refused(wrong):
 def run(plan, times=1):
     """Run `failpoint_loop.py` with this plan, which a process reads when it loads the module."""
     plan = {} if plan is None else {"COPYDESK_FAILPOINTS": plan}
-    return COMMANDS.run([str(times)], cwd=ROOT, env=environment(**plan), timeout=120, module="tests.unit.telemetry.failpoint_loop")
+    return COMMANDS.run(
+        [str(times)], cwd=ROOT, env=environment(**plan), timeout=120, module="tests.unit.telemetry.failpoint_loop"
+    )
 
 
 def test_a_failpoint_that_is_not_set_does_nothing():
