@@ -238,6 +238,7 @@ def test_articles_of_a_first_day_are_linked_at_once_and_again_when_arrivals_paus
     engine.dispose()
 
 
+@SQLITE_BY_DEFAULT
 @pytest.mark.parametrize(
     "many", [(2, 3), pytest.param((1, 4), marks=pytest.mark.long)], ids=["2 or 3 parts", "1 or 4 parts"]
 )
