@@ -13,6 +13,7 @@ from tests.benchmarks.popular import CASES, FEW, Store
 from tests.integration.store.snapshot import broken_rules
 
 MANY = 500
+"""With 300, PostgreSQL rightly reads some of the tables as a whole."""
 LONG = 50_000
 _FREE = 100
 """Rows that a batch may read more than with three copies: a fifth of the copies, more than any chance."""
