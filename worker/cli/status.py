@@ -19,7 +19,7 @@ from worker.cli.local_stack import open_store, quick_client, reader, require_ser
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.monitoring.pending_work import pending_work_sentences
-from worker.monitoring.status import LinkingStatus, Refused, Snapshot, Unreachable
+from worker.monitoring.status import ErrorReply, LinkingStatus, Snapshot, Unreachable
 from worker.settings import Settings, settings
 from worker.telemetry.durations import duration_text
 
@@ -169,7 +169,7 @@ def _watch(config: Settings, every: float, *, as_json: bool) -> int:
     def poll() -> Snapshot:
         snapshot = poller.poll()
         redis = snapshot.redis
-        if config.redis_url is None and isinstance(redis, Unreachable) and not isinstance(redis, Refused):
+        if config.redis_url is None and isinstance(redis, Unreachable) and not isinstance(redis, ErrorReply):
             return replace(snapshot, redis=replace(redis, error=" ".join(why_no_answer(config))))
         return snapshot
 

@@ -122,8 +122,8 @@ class BatchLinking:
             gone = {id_: hash_ for id_, hash_ in hashes.items() if id_ not in links_of}
             if gone:
                 revise(connection, LinkedArticles(gone, {}, {}, "provisional", now), self._rules)
-            kept = {id_: hash_ for id_, hash_ in hashes.items() if id_ in links_of}
-            add(connection, LinkedArticles(kept, links_of, others, "provisional", now), self._rules)
+            remaining = {id_: hash_ for id_, hash_ in hashes.items() if id_ in links_of}
+            add(connection, LinkedArticles(remaining, links_of, others, "provisional", now), self._rules)
         return len(hashes)
 
     def _put(self, rows: Sequence[StoredArticle], features: Features) -> None:

@@ -198,7 +198,7 @@ class Silent(Unreachable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused(Unreachable):
+class ErrorReply(Unreachable):
     """A server that answers with an error."""
 
 

@@ -142,8 +142,8 @@ def _is_of_contract(path: Path) -> bool:
     A folder of documents may also hold data of other programs in `.jsonl` files.
     """
     with _errors_named(str(path)), path.open("rb") as file:
-        beginning = file.read(_FIRST_LINE_BYTES).lstrip()
-    return _MARKS.match(beginning.partition(b"\n")[0]) is not None
+        first_bytes = file.read(_FIRST_LINE_BYTES).lstrip()
+    return _MARKS.match(first_bytes.partition(b"\n")[0]) is not None
 
 
 def _files_below(folder: Path, skipped: Callable[[Path], None]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.monitoring.servers.redis_info import RedisInfo, read_info
-from worker.monitoring.status import DatabaseStatus, Refused, Silent, Unreachable
+from worker.monitoring.status import DatabaseStatus, ErrorReply, Silent, Unreachable
 from worker.queue.connection_faults import connection_fault
 from worker.store.engine import driver_error
 from worker.store.migrations import schema_version
@@ -29,7 +29,7 @@ def unreachable_redis(url: str, error: Exception) -> Unreachable:
     """Return why Redis at `url` cannot be used. A client of it raised `error`."""
     fault = connection_fault(url, error)
     is_answer = isinstance(error, redis.ResponseError)
-    return (Silent if fault.is_silent else Refused if is_answer else Unreachable)(error=mask(fault.cause))
+    return (Silent if fault.is_silent else ErrorReply if is_answer else Unreachable)(error=mask(fault.cause))
 
 
 def database_status(engine: Engine) -> DatabaseStatus | Unreachable:

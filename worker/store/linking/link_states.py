@@ -67,11 +67,11 @@ def unchanged(
     `seen`: id → changed_at.
     """
     columns = (articles.c.id, articles.c.changed_at, articles.c.url_hash, articles.c.orphaned_at)
-    asked = set(others)
-    found = fetch(connection, columns, articles.c.id, asked.union(seen))
+    ends = set(others)
+    found = fetch(connection, columns, articles.c.id, ends.union(seen))
     return (
         {row.id: row.url_hash for row in found if row.changed_at == seen.get(row.id)},
-        {row.id: row.url_hash for row in found if row.id in asked and row.orphaned_at is None},
+        {row.id: row.url_hash for row in found if row.id in ends and row.orphaned_at is None},
     )
 
 
