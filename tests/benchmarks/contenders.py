@@ -32,6 +32,10 @@ from worker.store.linking.day_frequencies import keep_day
 
 LANE = "documents"
 LIMITS = ("limit", "limit_kept")
+PROCESSES = "3"
+"""Pool processes of Copydesk: two cores and one, as `PRODUCTION.md` says, because a process also waits for the others' locks. The
+peers have two: with three they store no more.
+"""
 PEERS = ("celery_afternoon", "dramatiq_afternoon", "rq_afternoon", "celery_batches", "faststream_batches")
 
 
@@ -98,7 +102,7 @@ class Copydesk:
         self.setting, self._link = setting, link
         self.variables = {
             "COPYDESK_REDIS_URL": setting.valkey.url, "COPYDESK_DATABASE_URL": setting.database_url,
-            "COPYDESK_DATA_DIR": str(setting.folder / "desk"), "COPYDESK_CONCURRENCY": "2", "COPYDESK_LOG_FORMAT": "json", "COPYDESK_LINK": str(link).lower(), **settings,
+            "COPYDESK_DATA_DIR": str(setting.folder / "desk"), "COPYDESK_CONCURRENCY": PROCESSES, "COPYDESK_LOG_FORMAT": "json", "COPYDESK_LINK": str(link).lower(), **settings,
         }  # fmt: skip
         self.client = setting.valkey.client()
 

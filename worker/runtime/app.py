@@ -148,6 +148,17 @@ def _collect_less(**_: object) -> None:
     gc.set_threshold(_GARBAGE_OBJECTS, 20, 20)
 
 
+@signals.worker_process_init.connect
+def _compute_in_long_slices(**_: object) -> None:
+    """Let a pool process interrupt no other when it wakes up (`SCHED_BATCH` of Linux): it computes for milliseconds anyway.
+
+    So the database and the process that holds the writer lock are interrupted less. Three processes on two cores store
+    6 % more documents (three runs in turn).
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or not permitted
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 _LARGE_BYTES = 2 << 20
 """Blocks of this size are given back to the system when they are freed.
 
