@@ -9,7 +9,6 @@ database or a lock too. The linker does not run.
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import statistics
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from celery import signals
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.benchmarks.contenders import LANE, Copydesk, Run, Setting, measured
@@ -36,6 +36,7 @@ from worker.jobs.reenrichment import complete, is_work_left
 from worker.pipeline import Batch, open_entry, process, read_version
 from worker.producer.input_files import read_paths
 from worker.queue.lease_queue import Claimed
+from worker.runtime.app import app
 from worker.settings import Settings
 from worker.store.engine import is_conflict, is_transient, make_engine
 
@@ -197,8 +198,7 @@ def _processes(
 
 
 def _take_batches(config: Settings | None, entries: list[Claimed], place: Any, ready: Any, go: Any, used: Any) -> None:
-    gc.freeze()  # as pool processes do (worker/runtime/app.py)
-    gc.set_threshold(20_000, 20, 20)
+    signals.worker_process_init.send(sender=app)  # as a pool process begins
     engine = make_engine(config, repeats=True) if config is not None else None
     if engine is not None:
         with engine.connect() as connection:
