@@ -9,7 +9,6 @@ import pytest
 from tests.support.runtime_hooks import article
 from tests.support.servers import Background, copydesk, until
 from worker.activity.heartbeats import workers
-from worker.jobs.wrong_keys import SHARED_TYPES, types_of_lane
 from worker.queue import keys
 from worker.settings import INTERNAL_LANE
 
@@ -94,7 +93,7 @@ def test_a_lane_that_is_no_stream_stops_no_other_lane_and_is_named_and_repaired(
         assert outcome(client, lane) == "stored"
 
 
-OWN = sorted({**SHARED_TYPES, **types_of_lane("documents")}.keys() - {keys.aside("documents")})
+OWN = sorted({**keys.SHARED_TYPES, **keys.types_of_lane("documents")}.keys() - {keys.aside("documents")})
 
 
 @pytest.mark.parametrize("key", OWN)
