@@ -79,7 +79,7 @@ class Channel(redis.Channel):
     def _brpop_start(self, *args: Any, **options: Any) -> Any:
         if task_door.has_waiting():
             with self.conn_or_acquire() as client:
-                task_door.place(client)
+                task_door.place(client, settings())
             if task_door.has_waiting():
                 return None
         return super()._brpop_start(*args, **options)  # type: ignore[misc]  # the stubs do not know it
@@ -126,7 +126,7 @@ class Channel(redis.Channel):
             message = task_door.take(item, settings())
             if task_door.has_waiting():
                 with self.conn_or_acquire() as client:
-                    task_door.place(client)
+                    task_door.place(client, settings())
             return message
         try:
             return loads(bytes_to_str(item))
