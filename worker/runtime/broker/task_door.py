@@ -92,10 +92,10 @@ def _keep(item: bytes, misfit: Misfit, config: Settings) -> None:
 
 
 def _dead_letter(
-    raw: bytes, fields: Mapping[FieldT, EncodableT], found: Problem, lane: Lane, config: Settings
+    raw: bytes, fields: Mapping[FieldT, EncodableT], fault: Problem, lane: Lane, config: Settings
 ) -> _Entry:
     """Return the entry of the internal lane that becomes a dead letter with the bytes `raw` and the source of `lane`."""
-    content: dict[FieldT, EncodableT] = {"source": lane.name, **fields, "raw": raw, "problem": found.model_dump_json()}
+    content: dict[FieldT, EncodableT] = {"source": lane.name, **fields, "raw": raw, "problem": fault.model_dump_json()}
     if lane.source:
         content["source"] = lane.source
     if len(raw) > config.max_document_bytes:
@@ -103,17 +103,17 @@ def _dead_letter(
     return _Entry(INTERNAL_LANE, content)
 
 
-def _refused(entry: _Entry, submission: Submission, config: Settings) -> _Entry:
+def _dead_letter_of(entry: _Entry, submission: Submission, config: Settings) -> _Entry:
     """Return the dead letter of a document whose lane takes no entries."""
     lane = next(lane for lane in config.lane_list if lane.name == entry.lane)
-    found = problem("lane_unusable", f"The lane {lane.name} could take no documents.")
+    fault = problem("lane_unusable", f"The lane {lane.name} could take no documents.")
     log.warning(
         "A lane cannot take a document that was on Celery's queue",
         lane=lane.name,
-        codes=[found.code],
+        codes=[fault.code],
         next="it is kept as a dead letter: repair the lane, then copydesk dead replay --code lane_unusable",
     )
-    return _dead_letter(submission.raw or b"", entry.fields, found, lane, config)
+    return _dead_letter(submission.raw or b"", entry.fields, fault, lane, config)
 
 
 def has_waiting() -> bool:
@@ -134,7 +134,7 @@ def place(client: Redis, config: Settings) -> None:
             write_when_full(client, "XADD", entry.lane, "*", *flat)  # it was in Redis a moment ago
         except ResponseError as error:
             if takes_no_entries(error) and entry.submission is not None:
-                _waiting[0] = _refused(entry, entry.submission, config)
+                _waiting[0] = _dead_letter_of(entry, entry.submission, config)
                 continue
             log.warning(
                 "Redis refuses a message that was on Celery's queue",
