@@ -93,6 +93,8 @@ _ERRORS = (
      "Give raw as text (or raw_base64). Give source, key, op, reply_to and lane as text, or leave them out."),
     ("task_option", "The task copydesk.submit was sent with an option that documents cannot have.",
      "Send it when it is due, without expires, eta, countdown, link or chain."),
+    ("lane_unusable", "The lane of the task copydesk.submit could take no documents.",
+     "Nothing; the operators repair the lane and process the document then."),
 )  # fmt: skip
 
 _WARNINGS = (
@@ -154,7 +156,7 @@ ENVELOPE_CODES = frozenset({
 })  # fmt: skip
 """Codes about the fields of the stream entry. `check` reads a file, so it never reports them."""
 
-CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option"})
+CELERY_CODES = frozenset({"not_a_task", "unknown_task", "bad_task_arguments", "task_option", "lane_unusable"})
 """Codes about a message on Celery's queue. `check` reads a file, so it never reports them."""
 
 TEXT_CODES = frozenset({"comment_cuts_value", "unused_anchor", "invisible_character", "field_name_unknown"})

@@ -18,10 +18,11 @@ from worker.queries.explanation import (
     ExplainedDocument,
     FullExplanation,
 )
-from worker.queries.pending import PendingEntry, added_again, pending
+from worker.queries.pending import MAX_SEARCHED, PendingEntry, added_again, find_pending, pending
 from worker.queries.rows import RowDict
 from worker.queries.stories import Story
 from worker.queue.connection import connect
+from worker.queue.lease_queue import is_entry_id
 from worker.settings import INTERNAL_LANE, Settings, settings
 from worker.telemetry.logs import mask
 
@@ -48,14 +49,14 @@ def explain(
     """
     config = settings()
     engine = open_store(config)
-    waiting, again, redis_error = _in_redis(config, query)
+    waiting, again, partial, redis_error = _in_redis(config, query)
     with engine.connect() as connection:
         stored = explanation.explain(connection, query, limit=limit, rules=config.heat_rules)
         if again and not stored["receipts"]:
             stored = explanation.explain(connection, again[-1], limit=limit, rules=config.heat_rules)
-            waiting, _, redis_error = _in_redis(config, again[-1])
+            waiting, _, _, redis_error = _in_redis(config, again[-1])
     engine.dispose()
-    if stored["receipts"]:
+    if stored["receipts"] and is_entry_id(query):
         waiting = []
     full = FullExplanation(**stored, added_again_as=again, pending=waiting, next=advice(stored, waiting))
     if json_:
@@ -66,25 +67,36 @@ def explain(
     is_known = any((full["article"], full["documents"], full["receipts"], full["dead_letters"], full["pending"]))
     if not is_known and not json_:
         typer.echo(_UNKNOWN, err=True)
+    if partial:
+        typer.echo(_PARTIAL.format(", ".join(partial), MAX_SEARCHED), err=True)
     if redis_error and not full["receipts"]:
         typer.echo(f"Redis could not be read, so it may still wait: {redis_error}", err=True)
     return Exit.OK if is_known else Exit.REJECTED
 
 
 _UNKNOWN = (
-    "Nothing is known about it. A document without an outcome is found by its receipt id only. Is it spelled as its "
-    "sender spells it? copydesk status shows the backlog, copydesk tail shows new outcomes."
+    "Nothing is known about it. Is it spelled as its sender spells it? copydesk status shows the backlog, copydesk tail "
+    "shows new outcomes."
+)
+_PARTIAL = (
+    "Only the newest waiting entries of {} were searched, at most {:,} a lane. An older one is found by its receipt id."
 )
 
 
-def _in_redis(config: Settings, id_: str) -> tuple[list[PendingEntry], list[str], str | None]:
-    """Return what still waits, the ids under which it was added again, and why Redis could not be read (or None)."""
+def _in_redis(config: Settings, query: str) -> tuple[list[PendingEntry], list[str], list[str], str | None]:
+    """Return what still waits, and the ids under which it was added again.
+
+    Then the lanes that were searched only in part, and why Redis could not be read (or None).
+    """
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
-            return pending(client, lanes, id_), added_again(client, lanes, id_), None
+            if is_entry_id(query):
+                return pending(client, lanes, query), added_again(client, lanes, query), [], None
+            waiting, partial = find_pending(client, lanes, query)
+            return waiting, [], partial, None
     except (RedisError, OSError) as error:
-        return [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
+        return [], [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
 
 
 def _lines(full: FullExplanation) -> Iterator[str]:

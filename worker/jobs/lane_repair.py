@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.jobs.wrong_keys import SHARED_TYPES, WrongKey, find_wrong_keys, rename_wrong_keys, types_of_lane
+from worker.jobs.wrong_keys import WrongKey, find_wrong_keys, rename_wrong_keys
 from worker.queue import keys
 from worker.queue.lane_counts import LaneState
 from worker.queue.lease_queue import (
@@ -91,7 +91,7 @@ def rename_keys(client: redis.Redis, lane: str) -> list[WrongKey]:
 
 
 def _types(lane: str) -> dict[str, str]:
-    return {lane: "stream", **types_of_lane(lane), **SHARED_TYPES}
+    return {lane: "stream", **keys.types_of_lane(lane), **keys.SHARED_TYPES}
 
 
 def repair(queue: LeaseQueue) -> Repair:

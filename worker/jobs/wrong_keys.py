@@ -14,26 +14,6 @@ import redis
 from worker.queue import keys
 from worker.queue.replies import text
 
-SHARED_TYPES = {
-    keys.PAUSED_LANES: "hash",
-    keys.RESUMED_LANES: "hash",
-    keys.WORKERS: "zset",
-    keys.OUTCOME_FEED: "stream",
-    keys.MAINTAINED: "string",
-    keys.ROLLED_UP: "string",
-    keys.TOKEN_CURSOR: "string",
-}
-"""Key that all lanes share and only Copydesk writes → its type."""
-_HASHES = (
-    keys.outcomes,
-    keys.oversized,
-    keys.crash_reports,
-    keys.store_timeouts,
-    keys.paused_sources,
-    keys.resumed_sources,
-    keys.original_ids,
-)
-
 # One script, so that no other worker can create the key anew between the two commands.
 # KEYS: the keys. ARGV: the prefix of the new names, or '' to rename nothing; then the expected type of each key.
 # Returns {key, its type, …} of those that have another type.
@@ -61,11 +41,6 @@ class WrongKey:
 
     def __str__(self) -> str:
         return f"its key {self.key} holds a {self.actual} instead of a {self.expected}"
-
-
-def types_of_lane(lane: str) -> dict[str, str]:
-    """Return key → type of what only Copydesk writes about a lane. (The lane itself is a stream.)"""
-    return {**{key(lane): "hash" for key in _HASHES}, keys.clock(lane): "string", keys.aside(lane): "stream"}
 
 
 def find_wrong_keys(client: redis.Redis, types: Mapping[str, str]) -> list[WrongKey]:

@@ -19,6 +19,7 @@ _OF_OUTCOME = {
 _OF_THE_WORKER = {
     "poison": "The processes that read it ended, by its content or by the load of the machine. Correcting it may not help: see "
     "copydesk times and the log of the worker at that time.",
+    "lane_unusable": "Its lane could take no documents when it came. Nothing in it has to be corrected.",
     "internal_error": "The worker failed on it; its log has the error. Its sender cannot correct it.",
 }
 """The codes of which the sender of a document is not the cause."""

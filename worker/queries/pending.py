@@ -1,4 +1,4 @@
-"""Find an entry that has no outcome yet: its lane, its state and the worker that holds it."""
+"""Find entries that have no outcome yet: their lane, their state and the worker that holds them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import TypedDict
 
 import redis
 
+from worker.pipeline import normal_key
 from worker.queue import keys
-from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id
+from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id, script
 from worker.queue.oversized import read_prefix
 from worker.queue.pauses.source_pauses import source_kept_by
-from worker.queue.replies import suppress_wrong_type
+from worker.queue.replies import suppress_wrong_type, text
 
 _SHOWN_CHARACTERS = 300
+MAX_SEARCHED = 5_000
+"""How many entries of a lane `find_pending` reads at most."""
+_MAX_SEARCHED_BYTES = 64 << 20
+_PART_ENTRIES, _PART_BYTES = 500, 4 << 20
+"""How much is read at once: it occupies the server for some 10 ms."""
+_MAX_FOUND = 20
 
 
 class PendingEntry(TypedDict):
@@ -39,6 +46,33 @@ def pending(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[Pending
     if not is_entry_id(id_):
         return []
     return [entry for lane in lanes if (entry := _on_lane(client, lane, id_)) is not None]
+
+
+def find_pending(client: redis.Redis, lanes: Iterable[str], query: str) -> tuple[list[PendingEntry], list[str]]:
+    """Find entries by a producer's key, or by a URL in a field of the document, as it is written there.
+
+    Returns them, the newest first (20 a lane at most), and the lanes of which only the newest entries were read
+    (`MAX_SEARCHED`, or 64 MB). Raises redis.RedisError.
+    """
+    entries, partial = list[PendingEntry](), list[str]()
+    for lane in lanes:
+        with suppress_wrong_type():
+            ids, is_complete = _search(client, lane, query)
+            entries += [entry for id_ in ids if (entry := _on_lane(client, lane, id_)) is not None]
+            partial += [] if is_complete else [lane]
+    return entries, partial
+
+
+def _search(client: redis.Redis, lane: str, query: str) -> tuple[list[str], bool]:
+    run = client.register_script(script("find"))
+    url = query if query.lower().startswith(("http://", "https://")) else ""
+    ids, start, count, size = list[str](), "+", 0, 0
+    while start and len(ids) < _MAX_FOUND and count < MAX_SEARCHED and size < _MAX_SEARCHED_BYTES:
+        arguments = (start, _PART_ENTRIES, _PART_BYTES, url, query, normal_key(query))
+        next_start, part_count, part_size, *matches = run(keys=[lane], args=arguments)
+        start, count, size = text(next_start), count + int(part_count), size + int(part_size)
+        ids += map(text, matches)
+    return ids[:_MAX_FOUND], not start
 
 
 def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The names of all keys in Redis. (The key of a lane is the lane's name.)
+"""The names of all keys in Redis, and the types of those that last. (The key of a lane is the lane's name.)
 
 No other module spells a key's name. Operators see these names (ACL files, redis-cli), so they must not change.
 """
@@ -129,3 +129,33 @@ def replies(producer: str, client: str) -> str:
 def token(producer: str, idempotency_key: str) -> str:
     """String: the ids that a submission with this idempotency token received. Expires."""
     return f"{TOKENS}{producer}:{idempotency_key}"
+
+
+SHARED_TYPES = {
+    PAUSED_LANES: "hash",
+    RESUMED_LANES: "hash",
+    WORKERS: "zset",
+    OUTCOME_FEED: "stream",
+    MAINTAINED: "string",
+    ROLLED_UP: "string",
+    TOKEN_CURSOR: "string",
+}
+"""Key → type (as the command TYPE names it) of what all lanes share and only Copydesk writes.
+
+Left out is what is set anew every few seconds, whatever it holds: `SLOW_DOWN`, `STORE_TROUBLE` and `slow_down`.
+"""
+
+
+def types_of_lane(lane: str) -> dict[str, str]:
+    """Return key → type of what only Copydesk writes about a lane. (The lane itself is a stream.)"""
+    return {
+        outcomes(lane): "hash",
+        oversized(lane): "hash",
+        crash_reports(lane): "hash",
+        store_timeouts(lane): "hash",
+        paused_sources(lane): "hash",
+        resumed_sources(lane): "hash",
+        original_ids(lane): "hash",
+        clock(lane): "string",
+        aside(lane): "stream",
+    }

@@ -19,6 +19,14 @@ def is_wrong_type(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error)
 
 
+def takes_no_entries(error: redis.ResponseError) -> bool:
+    """Whether XADD failed because the key is no stream, or because a producer has used the largest possible id.
+
+    Both last until somebody repairs the lane; other refusals may end by themselves.
+    """
+    return is_wrong_type(error) or "exhausted the last possible ID" in str(error)
+
+
 def absent_if_wrong(reply: Any) -> Any:
     """Return a reply of a pipeline with `raise_on_error=False`, or None if its key holds something of another type.
 

@@ -69,7 +69,12 @@ def ingest(lane: str, ids: list[str]) -> None:
 
 def _is_first(key: str, seconds: int) -> bool:
     """Return whether no worker has set `key` in the last `seconds`; set it if so."""
-    return bool(write_when_full(connections.client(), "SET", key, worker_name(), "NX", "EX", seconds))
+    client = connections.client()
+    if write_when_full(client, "SET", key, worker_name(), "NX", "EX", seconds):
+        return True
+    # Another program may have set it without an expiry: then no worker would ever be the first again.
+    client.expire(key, seconds, lt=True)
+    return False
 
 
 @shared_task(name="copydesk.maintain", ignore_result=True)

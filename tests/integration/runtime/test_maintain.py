@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from worker.jobs.retention import RETENTION_RULES
 from worker.producer.task_message import ClaimCheck, read_message
+from worker.queue import keys
 from worker.runtime import connections, tasks
 from worker.settings import Settings
 from worker.store.columns import UtcDateTime
@@ -58,6 +59,24 @@ def test_a_second_task_within_the_hour_does_nothing(engine, sent, redis_client):
     tasks.maintain()
 
     assert (left(engine), sent) == (ROWS, [])
+
+
+@pytest.mark.parametrize("expiry", [None, 10 * tasks.MAINTAIN_EVERY_SECONDS])
+def test_a_foreign_mark_delays_maintenance_by_an_hour_at_most(sent, redis_client, expiry):
+    redis_client.set(keys.MAINTAINED, "junk", ex=expiry)
+    redis_client.set(keys.ROLLED_UP, "junk", ex=expiry)
+    tasks.maintain()
+    tasks.roll_up()
+
+    assert 0 < redis_client.ttl(keys.MAINTAINED) <= tasks.MAINTAIN_EVERY_SECONDS
+    assert 0 < redis_client.ttl(keys.ROLLED_UP) <= 60
+
+
+def test_a_mark_of_a_worker_is_not_prolonged(sent, redis_client):
+    redis_client.set(keys.MAINTAINED, "another", ex=5)
+    tasks.maintain()
+
+    assert redis_client.ttl(keys.MAINTAINED) <= 5
 
 
 def test_an_unreachable_store_is_logged_without_a_traceback(engine, sent, monkeypatch):

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.runtime_hooks import article
 from tests.support.servers import Background, copydesk, until
+from tests.unit.producer.test_task_message import message
 from worker.activity.heartbeats import workers
-from worker.jobs.wrong_keys import SHARED_TYPES, types_of_lane
 from worker.queue import keys
 from worker.settings import INTERNAL_LANE
 
@@ -94,7 +94,7 @@ def test_a_lane_that_is_no_stream_stops_no_other_lane_and_is_named_and_repaired(
         assert outcome(client, lane) == "stored"
 
 
-OWN = sorted({**SHARED_TYPES, **types_of_lane("documents")}.keys() - {keys.aside("documents")})
+OWN = sorted({**keys.SHARED_TYPES, **keys.types_of_lane("documents")}.keys() - {keys.aside("documents")})
 
 
 @pytest.mark.parametrize("key", OWN)
@@ -105,6 +105,25 @@ def test_a_key_that_only_copydesk_writes_is_renamed_and_documents_are_processed(
     until(seconds=20, condition=lambda: client.exists(keys.FOREIGN + key), what="it is renamed")
     assert "Redis cannot be used" not in worker.log.read_text("utf-8")
     assert outcome(client) == "stored"
+
+
+def test_a_celery_task_for_a_lane_that_is_no_stream_stops_no_other_and_is_replayed_after_the_repair(system, client):
+    folder, settings, _ = system
+    overwrite(client, "bulk")
+    for lane in ("bulk", "documents"):
+        client.lpush("copydesk", message([article(lane)], {"lane": lane, "key": lane, "reply_to": f"replies:{lane}"}))
+    for lane, outcome in (("bulk", "rejected"), ("documents", "stored")):
+        (_, ((_, fields),)) = client.xread({f"replies:{lane}": "0"}, count=1, block=20_000)[0]
+        receipt = json.loads(fields[b"receipt"])
+        assert receipt["outcome"] == outcome, receipt
+    assert copydesk("lane", "repair", "bulk", "--yes", cwd=folder, **settings).returncode == 0
+    replayed = copydesk("dead", "replay", "--code", "lane_unusable", "--yes", cwd=folder, **settings)
+    assert replayed.returncode == 0, replayed.stderr
+    until(
+        lambda: copydesk("explain", "bulk", cwd=folder, **settings).stdout.startswith("article"),
+        seconds=20,
+        what="it is stored",
+    )
 
 
 def test_overwritten_counters_of_a_minute_are_named_and_the_rest_is_shown(system, client):

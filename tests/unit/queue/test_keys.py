@@ -1,4 +1,4 @@
-"""Names of Redis keys are written in one module only, and no lane can have the name of another key."""
+"""Names and types of Redis keys are written in one module only, and no lane can have the name of another key."""
 
 from __future__ import annotations
 
@@ -55,8 +55,40 @@ def names():
     for name, value in vars(keys).items():
         if isinstance(value, str) and name.isupper():
             yield value
-        elif inspect.isfunction(value):
+        elif inspect.isfunction(value) and value is not keys.types_of_lane:
             yield value(*("1" for _ in inspect.signature(value).parameters))
+
+
+KINDS = {"Hash": "hash", "Sorted set": "zset", "Stream": "stream", "String": "string"}
+SET_ANEW = {"SLOW_DOWN", "STORE_TROUBLE", "slow_down"}  # SET replaces any type
+OF_OPERATORS = {"CHANGE_FEED"}  # its name has no prefix: it may belong to another program
+
+
+def documented_types():
+    """Yield (name, type) of each constant that names one key, and of each key of a lane, by their docstrings."""
+    body = ast.parse(inspect.getsource(keys)).body
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            name, prose = ast.unparse(node.targets[0]), str(after.value.value)
+        elif isinstance(node, ast.FunctionDef) and [argument.arg for argument in node.args.args] == ["lane"]:
+            name, prose = node.name, ast.get_docstring(node)
+        else:
+            continue
+        kind = prose.partition(":")[0]
+        if kind in KINDS and name not in SET_ANEW | OF_OPERATORS:
+            yield name, KINDS[kind]
+
+
+def test_the_type_of_each_lasting_key_is_listed():
+    shared, of_lane = {}, {}
+    for name, kind in documented_types():
+        key = getattr(keys, name)
+        if callable(key):
+            of_lane[key("documents")] = kind
+        else:
+            shared[key] = kind
+    assert shared == keys.SHARED_TYPES
+    assert of_lane == keys.types_of_lane("documents")
 
 
 def test_no_two_keys_have_one_name():

@@ -1,8 +1,9 @@
-"""The nodes of a parsed YAML block: mappings and lists that know the position of each value."""
+"""The nodes of a parsed YAML block: mappings and lists that know the position of each value, and anchored values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from worker.documents.positions import Mark, Places
@@ -37,6 +38,7 @@ class SequenceNode(list[Any]):
         self[:] = [self[index] for index in remaining]
 
 
+Node: TypeAlias = "MappingNode | SequenceNode"
 Path: TypeAlias = "tuple[str | int, ...]"
 
 
@@ -138,8 +140,29 @@ def merge(node: MappingNode | SequenceNode, sources: Iterable[MappingNode]) -> N
                     node.marks[key] = source.marks[key]
 
 
-def weigh(value: object) -> int:
-    """Return the number of nodes in a value, plus one for each KiB of a text: repeated long texts use memory too."""
+OPEN = object()
+"""The value of an anchor until its node is closed."""
+
+
+@dataclass(slots=True)
+class Anchor:
+    """A value that aliases may repeat. `is_plain`: it is written without quotes, and no tag makes it a text."""
+
+    mark: Mark
+    value: object
+    is_plain: bool
+    is_used: bool = False
+    weight: int | None = None
+    """The result of `weigh`; None: it was not called since the value was set."""
+
+    def weigh(self) -> int:
+        """Return the number of nodes in the value, plus one for each KiB of a text: repeated long texts use memory too."""
+        if self.weight is None:
+            self.weight = _weigh(self.value)
+        return self.weight
+
+
+def _weigh(value: object) -> int:
     total = 0
     waiting = [value]
     while waiting:

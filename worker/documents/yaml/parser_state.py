@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeAlias
 
@@ -16,7 +15,7 @@ from worker.documents.characters import UNHOLDABLE, clean_text
 from worker.documents.limits import Limits
 from worker.documents.positions import Mark, Places
 from worker.documents.yaml.line_breaks import show_other_breaks
-from worker.documents.yaml.nodes import MappingNode, SequenceNode, merge, path_text, weigh
+from worker.documents.yaml.nodes import OPEN, Anchor, MappingNode, Node, SequenceNode, merge, path_text
 
 NULL_WORDS = frozenset({"", "~", "null", "Null", "NULL"})
 PLAIN_TEXT = re.compile("[ -~]*+")  # printable ASCII, which needs no cleaning
@@ -24,8 +23,6 @@ _FORCES_TEXT = frozenset({"!", "tag:yaml.org,2002:str"})
 _CORE = ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
 _TYPED_TAGS = frozenset({None, *(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool"))})
 _CORE_TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{name}" for name in _CORE)})
-
-Node: TypeAlias = "MappingNode | SequenceNode"
 
 
 class Stop(Exception):
@@ -65,22 +62,6 @@ class Scalar(NodeStart, Protocol):
 
     value: str
     style: str | None
-
-
-_OPEN = object()
-"""The value of an anchor until its node is closed."""
-
-
-@dataclass(slots=True)
-class Anchor:
-    """A value that aliases may repeat. `is_plain`: it is written without quotes, and no tag makes it a text."""
-
-    mark: Mark
-    value: object
-    is_plain: bool
-    is_used: bool = False
-    weight: int | None = None
-    """`weigh` of the value, set by the first alias."""
 
 
 class ParserState:
@@ -181,7 +162,7 @@ class ParserState:
         if len(self.stack) >= self.limits.max_depth:
             raise Stop(self.make("too_deep", mark, expected=f"at most {self.limits.max_depth} levels"))
         if event.anchor is not None:
-            self._define_anchor(event.anchor, _OPEN, mark, is_plain=False)
+            self._define_anchor(event.anchor, OPEN, mark, is_plain=False)
         held_mark = mark if key is LISTED or key_mark is None else key_mark
         opened: Node = MappingNode() if isinstance(event, MappingStartEvent) else SequenceNode()
         self.stack.append((opened, key, held_mark, event.anchor))
@@ -305,7 +286,7 @@ class ParserState:
         Raises Stop if it is unknown, stands inside the value that it names, or if aliases are too many.
         """
         found = self.anchors.get(name)
-        if found is None or found.value is _OPEN:
+        if found is None or found.value is OPEN:
             if any(anchor == name for *_, anchor in self.stack):
                 message = f"*{name} stands inside the value that &{name} names, which would contain itself."
                 raise Stop(self.make("yaml_unknown_alias", mark, message))
@@ -313,12 +294,10 @@ class ParserState:
         found.is_used = True
         if found.is_plain:
             self.plain.add(mark.index)
-        if found.weight is None:
-            found.weight = weigh(found.value)
-        self._borrowed += found.weight
+        self._borrowed += found.weigh()
         if self._borrowed > self.limits.max_aliases:
             raise Stop(self.make("too_many_aliases", mark, expected=f"{self.limits.max_aliases:,} values"))
-        return found.value, found.weight
+        return found.value, found.weigh()
 
     def _note_merge(self, value: object, mark: Mark) -> None:
         """Keep the mappings that `<<` names. `merge` copies their keys when the mapping's own keys are known.

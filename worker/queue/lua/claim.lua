@@ -4,14 +4,11 @@
 -- was paused after it was dispatched is given to the consumer of that source.
 -- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), original ids of added entries (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
--- The hashes may have been overwritten by another program: they count as empty then, until the dispatcher has repaired them
--- (key_check.py), because an error here would hold up the entries until their lease expires.
 -- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '', …}. attempts counts earlier ones that
 -- ended in a crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local max_bytes, ids = tonumber(ARGV[5]), {}
-local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
 local has_sizes, has_pauses, has_originals = is_hash(KEYS[2]), is_hash(KEYS[3]), is_hash(KEYS[4])
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.

@@ -1,5 +1,10 @@
 -- Functions for all scripts. Lua passes at most about 8,000 arguments to a command, and an entry may have more.
 
+-- Whether a key holds a hash. The scripts of a batch (claim, settle) read a hash only if so, and write it with pcall: another
+-- program may have overwritten it. An error would hold up the entries until their lease expires, or hide that they were
+-- settled. The hash counts as empty until the dispatcher has repaired it (key_check.py).
+local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
+
 -- Calls a command once for every 1,000 of `values`. `head` and `tail` are its arguments before and after them.
 local function in_parts(head, values, tail)
   for first = 1, #values, 1000 do

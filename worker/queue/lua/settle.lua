@@ -2,8 +2,7 @@
 -- Removes entries whose outcome is committed, and counts each outcome once, even if an entry is settled again.
 -- KEYS: stream, outcome counters (hash), sizes of its oversized entries (hash), its entries on which the store timed out
 -- (hash). ARGV: group, id, outcome, …
--- Returns the ids that this call removed. The entries are gone by then, so an error of another key must not hide their ids:
--- somebody may have overwritten it. The dispatcher repairs it (key_check.py).
+-- Returns the ids that this call removed.
 local ids, settled, counts = {}, {}, {}
 for i = 2, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
@@ -14,7 +13,7 @@ for i = 2, #ARGV, 2 do
 end
 in_parts({'XACK', KEYS[1], ARGV[1]}, ids)
 for _, key in ipairs({KEYS[3], KEYS[4]}) do
-  if redis.call('TYPE', key).ok == 'hash' then in_parts({'HDEL', key}, ids) end
+  if is_hash(key) then in_parts({'HDEL', key}, ids) end
 end
 for outcome, count in pairs(counts) do redis.pcall('HINCRBY', KEYS[2], outcome, count) end
 return settled

@@ -79,7 +79,7 @@ class Channel(redis.Channel):
     def _brpop_start(self, *args: Any, **options: Any) -> Any:
         if task_door.has_waiting():
             with self.conn_or_acquire() as client:
-                task_door.place(client)
+                task_door.place(client, settings())
             if task_door.has_waiting():
                 return None
         return super()._brpop_start(*args, **options)  # type: ignore[misc]  # the stubs do not know it
@@ -104,6 +104,12 @@ class Channel(redis.Channel):
             self._flush_brpop_reauth()  # type: ignore[attr-defined]  # the stubs do not know it
         if not popped:
             raise Empty
+        if self._closing:  # type: ignore[attr-defined]  # the stubs do not know it
+            # Kombu's `close` waits for the answer, after Celery has stopped to take messages. A claim check that came now
+            # would be lost, and its entries would wait until their lease expires (25 s).
+            with self.conn_or_acquire() as client:
+                write_when_full(client, "RPUSH", popped[0], popped[1])  # it was in Redis a moment ago
+            raise Empty
         queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]  # nor this
         message = self._message_for_celery(queue, popped[1])
@@ -126,7 +132,7 @@ class Channel(redis.Channel):
             message = task_door.take(item, settings())
             if task_door.has_waiting():
                 with self.conn_or_acquire() as client:
-                    task_door.place(client)
+                    task_door.place(client, settings())
             return message
         try:
             return loads(bytes_to_str(item))

@@ -91,7 +91,6 @@ class DispatchLoop(threading.Thread):
         ]
         self._keys = KeyCheck(self._client, [lane.name for lane, _ in self._all_lanes])
         self._next_key_check = 0.0
-        self._was_wrong_type = False
         self._busy: set[str] = set()
         self._batch_delay = BatchDelay()
         self._ended = threading.Event()
@@ -101,7 +100,7 @@ class DispatchLoop(threading.Thread):
         """Why no documents may be dispatched, as a sentence; `SupervisionLoop` keeps it up to date. Empty: they may."""
         self._paused: dict[str, Pause] = {}
         self._next_pauses = 0.0
-        self._is_redis_prepared = self._are_ids_compared = False
+        self._is_redis_ready = self._are_ids_compared = False
         self._state, self._reason = "starting", ""
         self._last_round: float | None = None
         self._last_step = time.monotonic()
@@ -129,13 +128,12 @@ class DispatchLoop(threading.Thread):
     def report_silent_redis(self, error: Exception) -> None:
         """Log that Redis does not answer. Called by another thread, because this one may wait longer for its own answer."""
         self._redis.record_failure(connection_fault(self._config.redis, error).cause)
-        self._is_redis_prepared = False  # so that the next step that reaches Redis logs the end of the outage
+        self._is_redis_ready = False  # so that the next step that reaches Redis logs the end of the outage
 
     def run(self) -> None:
         while not self._ended.is_set():
             try:
                 wait = self._step()
-                self._was_wrong_type = False
             except _UNREACHABLE as error:
                 wait = self._after_redis_error(error)
             except Exception:
@@ -153,11 +151,11 @@ class DispatchLoop(threading.Thread):
 
     def _after_redis_error(self, error: Exception) -> PollWait:
         """Prepare Redis again at the next step; return how long to wait before it."""
-        self._is_redis_prepared = self._are_ids_compared = False
+        was_ready = self._is_redis_ready
+        self._is_redis_ready = self._are_ids_compared = False
         self._next_key_check = 0.0
-        if is_wrong_type(error) and not self._was_wrong_type:
+        if is_wrong_type(error) and was_ready:
             # Redis works. The next step finds the key, and renames it or leaves its lane out.
-            self._was_wrong_type = True
             return _BLOCKED
         self._redis.record_failure(connection_fault(self._config.redis, error).cause)
         self._set_condition("waiting-for-redis", self._redis.reason)
@@ -165,7 +163,15 @@ class DispatchLoop(threading.Thread):
 
     def _step(self) -> PollWait:
         """Do what is due; return how long to wait before the next step. Raises the errors in `_UNREACHABLE`."""
-        self._prepare_if_needed()
+        is_prepared = self._prepare_if_needed()
+        wait = self._dispatch_if_possible()
+        if is_prepared:
+            self._is_redis_ready = True
+            self._redis.record_recovery()
+        return wait
+
+    def _dispatch_if_possible(self) -> PollWait:
+        """Watch the store and dispatch entries unless it, or memory, is lacking; return how long to wait then."""
         if not self._are_ids_compared and not self._store.waits:
             self._advance_ids()
             self._are_ids_compared = not self._store.waits
@@ -192,18 +198,20 @@ class DispatchLoop(threading.Thread):
             self._set_condition("consuming", f"paused: {', '.join(paused_lanes)}" if paused_lanes else "")
         return poll_wait(self._config.poll_seconds, is_behind=bool(self._busy), is_watching=self._watch.is_active)
 
-    def _prepare_if_needed(self) -> None:
-        """Check the types of the keys if that is due, and prepare Redis if it was away or lanes can be used again."""
+    def _prepare_if_needed(self) -> bool:
+        """Check the types of the keys if that is due, and prepare Redis if it is not ready; return whether it was prepared.
+
+        Redis is ready after a whole step without an error, until an error, or until other lanes can be used.
+        """
         now = time.monotonic()
         if now >= self._next_key_check:
             self._next_key_check = now + _KEYS_EVERY_SECONDS
             if self._keys.check():
-                self._is_redis_prepared = self._are_ids_compared = False
-        if not self._is_redis_prepared:
-            self._prepare_redis()
-            self._is_redis_prepared = True
-        if self._redis.is_active and self._is_redis_prepared and not self._was_wrong_type:
-            self._redis.record_recovery()
+                self._is_redis_ready = self._are_ids_compared = False
+        if self._is_redis_ready:
+            return False
+        self._prepare_redis()
+        return True
 
     def _set_condition(self, state: str, reason: str) -> None:
         self._state, self._reason, self._last_round = state, reason, time.time()

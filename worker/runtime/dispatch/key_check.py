@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import redis
 
-from worker.jobs.wrong_keys import SHARED_TYPES, find_wrong_keys, new_name, rename_wrong_keys, types_of_lane
+from worker.jobs.wrong_keys import find_wrong_keys, new_name, rename_wrong_keys
+from worker.queue import keys
 from worker.telemetry.logs import get_logger
 
 log = get_logger("dispatch")
@@ -22,9 +23,9 @@ class KeyCheck:
     def __init__(self, client: redis.Redis, lanes: Sequence[str]) -> None:
         self._client = client
         self._lanes = dict.fromkeys(lanes, "stream")
-        self._own = dict(SHARED_TYPES)
+        self._own = dict(keys.SHARED_TYPES)
         for lane in lanes:
-            self._own |= types_of_lane(lane)
+            self._own |= keys.types_of_lane(lane)
         self.blocked: frozenset[str] = frozenset()
         """The lanes that are no streams: no command may be sent to them."""
 

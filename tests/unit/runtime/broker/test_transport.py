@@ -8,6 +8,7 @@ import kombu.transport
 import pytest
 from kombu import Connection, Exchange, Queue
 
+from tests.support.servers import until
 from worker.runtime.app import configuration
 from worker.runtime.broker.transport import Channel, Transport, _fault
 from worker.settings import Settings
@@ -56,17 +57,41 @@ def test_a_silent_subscription_does_not_block_the_main_process(redis_client):
         assert time.monotonic() - started < 2, "each claim check would wait for it"
 
 
-def test_a_fetched_message_leaves_no_record_in_redis_and_is_not_put_back(valkey, redis_client, monkeypatch):
+@pytest.fixture
+def connection(valkey, redis_client, monkeypatch):
+    """A connection of kombu's with this transport."""
     # kombu caches the transport of a scheme at its first use in this process.
     monkeypatch.setitem(kombu.transport._transport_cache, "redis", Transport)
     options = configuration(Settings())["broker_transport_options"]
-    known = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
-    redis_client.rpush("copydesk", json.dumps({**TASK, "properties": known}))
     url = valkey.url.replace("unix://", "redis+socket://", 1)
     with Connection(url, transport_options=options) as connection:
-        channel = connection.channel()
-        Queue("copydesk", Exchange("copydesk"), "copydesk")(channel).declare()
-        keys = set(redis_client.keys())
-        assert channel.basic_get("copydesk") is not None
-        assert set(redis_client.keys()) == keys - {b"copydesk"}
+        yield connection
+
+
+QUEUE = Queue("copydesk", Exchange("copydesk"), "copydesk")
+KNOWN = {**TASK["properties"], "delivery_info": {"exchange": "copydesk", "routing_key": "copydesk"}}
+MESSAGE = json.dumps({**TASK, "properties": KNOWN}).encode()
+
+
+def test_a_fetched_message_leaves_no_record_in_redis_and_is_not_put_back(connection, redis_client):
+    redis_client.rpush("copydesk", MESSAGE)
+    channel = connection.channel()
+    QUEUE(channel).declare()
+    keys = set(redis_client.keys())
+    assert channel.basic_get("copydesk") is not None
     assert set(redis_client.keys()) == keys - {b"copydesk"}
+    connection.release()
+    assert set(redis_client.keys()) == keys - {b"copydesk"}
+
+
+def test_a_message_that_comes_while_the_channel_closes_is_put_back(connection, redis_client):
+    received = []
+    channel = connection.channel()
+    channel.connection.cycle.add(channel)
+    with connection.Consumer(QUEUE, channel=channel, callbacks=[lambda *message: received.append(message)]):
+        channel.connection.cycle.on_poll_start()
+        redis_client.rpush("copydesk", MESSAGE, MESSAGE)
+        until(lambda: redis_client.llen("copydesk") == 1, what="the server has sent it")
+    channel.close()
+    assert received == []
+    assert redis_client.lrange("copydesk", 0, -1) == [MESSAGE, MESSAGE]
