@@ -33,7 +33,9 @@ def test_redis_is_usable_again_while_the_store_waits(loop):
     assert loop.condition()[0] == "waiting-for-store"
 
 
-def test_a_document_that_comes_while_the_consumer_connects_again_does_not_wait_for_a_lease(settings, redis_client, tmp_path):
+def test_a_document_that_comes_while_the_consumer_connects_again_does_not_wait_for_a_lease(
+    settings, redis_client, tmp_path
+):
     with Background("worker", "--concurrency", "1", cwd=tmp_path, **settings) as worker:
         until(lambda: [one for one in workers(redis_client) if one.is_consuming], what="the worker consumes")
         assert redis_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub") >= 2
