@@ -15,6 +15,9 @@ from schemas.text.invisible_characters import name_of_character
 
 _CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _EXCERPT = 80  # characters of a value that a message shows
+SECURED_NAME = re.compile(r"secur", re.IGNORECASE)
+"""In a field's name: the field may be `secured`, perhaps misspelt."""
+MASKED = "(masked)"
 
 
 class Problem(BaseModel):
@@ -60,14 +63,17 @@ def problem(
         line=line,
         column=column,
         expected=expected,
-        value=None if value is None else excerpt(value, field),
+        value=None if value is None else MASKED if expected == "secured" else excerpt(value, field),
     )
 
 
 def excerpt(value: str, field: str | None = None) -> str:
-    """Return at most 80 characters of `value`, without secrets and control characters. `secured` is masked."""
-    if field is not None and "secured" in field:
-        return "(masked)"
+    """Return at most 80 characters of `value`, without secrets and control characters.
+
+    A value of `secured` is masked, and that of a field with a similar name.
+    """
+    if field is not None and SECURED_NAME.search(field):
+        return MASKED
     shown = _CREDENTIALS.sub("//…@", value[: _EXCERPT * 4])
     shown = _printable(shown, " ")
     return shown if len(shown) <= _EXCERPT else shown[: _EXCERPT - 1] + "…"
@@ -80,4 +86,4 @@ def _printable(text: str, instead: str | None = None) -> str:
     return "".join(c if c.isprintable() else instead or f"<{name_of_character(c)}>" for c in text)
 
 
-__all__ = ["CODES", "Code", "Problem", "Severity", "excerpt", "problem"]
+__all__ = ["CODES", "MASKED", "SECURED_NAME", "Code", "Problem", "Severity", "excerpt", "problem"]

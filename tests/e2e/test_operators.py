@@ -126,7 +126,7 @@ def test_a_broken_document_is_listed_and_shown_with_a_caret(tmp_path):
 def test_a_dry_run_of_a_replay_shows_its_outcome(installation, rows, broken):
     dead_letter = broken("replayed")
     dry = run(installation, "dead", "replay", dead_letter.id, "--json")
-    assert json.loads(dry.stdout) == {"passing": 0, "failing": {"yaml_unquoted_colon": 1}, "replayed": 0}
+    assert json.loads(dry.stdout) == {"passing": 0, "failing": {"yaml_unquoted_colon": 1}, "untried": 0, "replayed": 0}
     assert "would be rejected again" in run(installation, "dead", "replay", dead_letter.id).stdout
     assert rows(tables.dead_letter_actions, dead_letter_id=dead_letter.id) == []
     run(installation, "dead", "replay", "--source", "replayed", "--yes")

@@ -219,7 +219,7 @@ def replay(
 ) -> int:
     """Send dead letters through the pipeline again.
 
-    Without --yes: show how many would pass now, and how many would fail.
+    Without --yes: show how many would pass now, and how many would fail. With --yes all of them are sent.
     """
     config, engine, selection = settings(), dead_store(), dead_filter(ids, source, code, since, text)
     with dead_progress(engine, selection) as advance:
@@ -229,12 +229,17 @@ def replay(
             sent = replay_all(engine, client, selection, advance=advance)
         record_action("dead replay", selection.described(sent))
     if json_:
-        print_json({"passing": plan.passing, "failing": dict(plan.failing), "replayed": sent if yes else 0})
+        counts = {"passing": plan.passing, "failing": dict(plan.failing), "untried": plan.untried}
+        print_json({**counts, "replayed": sent if yes else 0})
         return Exit.OK
     typer.echo(f"{plan.passing:,} would pass now, {plan.failing.total():,} would be rejected again")
+    if plan.untried:
+        typer.echo(f"{plan.untried:,} not tried here, because the worker failed on them")
     for name, count in plan.failing.most_common():
         typer.echo(f"  {count:,} {name}")
-    typer.echo(f"{sent:,} replayed" if yes else "A dry run: nothing was sent. Add --yes to replay them.", err=True)
+    typer.echo(
+        f"{sent:,} replayed" if yes else "A dry run: nothing was sent. Add --yes to replay all of them.", err=True
+    )
     return Exit.OK
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import redis
 from sqlalchemy import Engine
 
+from schemas.codes import WORKER_CODES
 from worker.dead_letters.dry_run import Advance, DryRun, last_of
-from worker.dead_letters.replay import matching_dead_letters, operator, problems_now, replay
+from worker.dead_letters.replay import can_be_replayed, matching_dead_letters, operator, problems_now, replay
 from worker.documents.limits import Limits
 from worker.store import dead_letters
 from worker.store.engine import writing
@@ -40,7 +41,9 @@ def steps(
     for dead_letter, raw in matching_dead_letters(engine, selection):
         errors = problems_now(dead_letter, raw, limits)
         done.seen += 1
-        if errors:
+        if dead_letter.code in WORKER_CODES and can_be_replayed(dead_letter, raw):
+            done.untried += 1
+        elif errors:
             done.failing[errors[0].code] += 1
         else:
             done.passing += 1

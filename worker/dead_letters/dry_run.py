@@ -19,6 +19,8 @@ class DryRun:
     """How many would be accepted."""
     failing: Counter[str] = field(default_factory=Counter)
     """Reason (mostly a problem's code) → how many would be rejected."""
+    untried: int = 0
+    """How many were not read, because the worker failed on them before (`WORKER_CODES`)."""
     changed: int = 0
     """How many of the accepted ones would be stored with other values."""
     fields: Counter[str] = field(default_factory=Counter)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from schemas.problem import Problem, problem
+from schemas.problem import CODES, MASKED, SECURED_NAME, Problem, problem
 from worker.documents.limits import DEFAULT, Limits
 
+_BREAK = re.compile(r"\r\n|\n|\r")
 _OPENER = re.compile(r"---[ \t]*(?:\r\n|\n|\r|\Z)")
 _CLOSER = re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|\Z)")
 # Also accepts a carriage return alone as a line break.
@@ -104,6 +107,34 @@ def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
     start = span[0]
     breaks_alone = raw.count(b"\r", 0, start) - raw.count(b"\r\n", 0, start) if b"\r" in raw else 0
     return raw.count(b"\n", 0, start) + breaks_alone + 1, len(_SECURED_NAME) - 1
+
+
+def without_secured(problems: Sequence[Problem], matter: FrontMatter) -> list[Problem]:
+    """Return the problems without what they quote of the value of `secured`, also where its name is misspelt.
+
+    A problem of YAML's syntax has no field. It belongs to the last line before it that is not indented; if the text from
+    there to the problem has a name like `secured`, it may quote the value.
+    """
+    starts = [0, *(found.end() for found in _BREAK.finditer(matter.text))]
+    owners = [start for start in starts if not matter.text[start : start + 1].isspace()]
+    return [_masked(one) if _is_of_secured(one, matter, starts, owners) else one for one in problems]
+
+
+def _is_of_secured(one: Problem, matter: FrontMatter, starts: Sequence[int], owners: Sequence[int]) -> bool:
+    if one.field is not None:
+        return SECURED_NAME.search(one.field) is not None
+    row = (one.line or 0) - matter.first_line
+    if not 0 <= row < len(starts):
+        return False
+    at = starts[row] + (one.column or 1) - 1
+    owner = owners[bisect_right(owners, at) - 1] if owners else 0
+    return SECURED_NAME.search(matter.text, owner, at) is not None
+
+
+def _masked(one: Problem) -> Problem:
+    message = one.message if one.expected == "secured" else CODES[one.code].message
+    value = MASKED if one.value is not None else None
+    return one.model_copy(update={"message": message, "value": value, "field": one.field or "secured"})
 
 
 def fingerprint(raw: bytes, limits: Limits = DEFAULT) -> bytes:

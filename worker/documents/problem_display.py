@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from schemas.problem import CODES, Problem, Severity
+from schemas.problem import CODES, MASKED, SECURED_NAME, Problem, Severity
 from worker.telemetry.terminal import replace_characters
 
 _WIDTH = 100  # characters shown of a line
 _BEFORE = 60  # of them at most this many before the caret
 _BREAK = re.compile(r"\r\n|\n|\r")
-_SECURED = re.compile(r"""(["']?secured["']?\s*:\s*).*""")
+_SECURED = re.compile(r"""((?:^|[{,])[\s\-]*["']?\w*secur\w*["']?\s*:\s*).*""", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"//[^/?#\s\"']*@")
 
 
@@ -37,8 +37,8 @@ def _shown_line(raw: bytes, line: int, column: int, field: str | None) -> list[s
     if line > len(rows):
         return []
     row = rows[line - 1]
-    if (field or "").rpartition(".")[2] == "secured" or _SECURED.match(row.strip()):
-        row = _SECURED.sub(r"\1(masked)", row) if _SECURED.search(row) else "(masked)"
+    if SECURED_NAME.search(field or "") or _SECURED.search(row):
+        row = _SECURED.sub(rf"\1{MASKED}", row) if _SECURED.search(row) else MASKED
         column = min(column, len(row) + 1)
     row = _CREDENTIALS.sub(lambda found: "//" + "*" * (len(found[0]) - 3) + "@", row)
     start = max(0, column - 1 - _BEFORE)

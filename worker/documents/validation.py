@@ -21,7 +21,14 @@ from schemas.values import Assumption, Context
 from worker.documents.characters import clean_text
 from worker.documents.entry_cache import CacheMiss, parse_known, remember
 from worker.documents.field_names import note_field_names
-from worker.documents.front_matter import FrontMatter, digest_without, place_of_secured, secured_line, split
+from worker.documents.front_matter import (
+    FrontMatter,
+    digest_without,
+    place_of_secured,
+    secured_line,
+    split,
+    without_secured,
+)
 from worker.documents.limits import DEFAULT, Limits
 from worker.documents.normalisation import prepare
 from worker.documents.positions import Places
@@ -83,7 +90,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
     parsed, misses = parse_known(matter.text, matter.first_line, limits)
     body = _clean_body(matter, parsed.problems) if matter.body else ""
     if parsed.tree is None:
-        return Reading(None, body, _ordered(parsed.problems, limits), None)
+        return Reading(None, body, _ordered(parsed.problems, matter, limits), None)
     reader = _Reader(parsed.tree, parsed, limits, misses)
     note_field_names(parsed.tree, parsed.unknown_names, reader.note)
     article, reference = None, None
@@ -91,7 +98,7 @@ def read(raw: bytes, *, has_key: bool, limits: Limits = DEFAULT, fingerprint: by
         reference = reader.reference()
     else:
         article = reader.article(has_key=has_key)
-    problems = _ordered(parsed.problems, limits) if parsed.problems else ()
+    problems = _ordered(parsed.problems, matter, limits) if parsed.problems else ()
     if (article is None and reference is None) or any(found.severity is Severity.ERROR for found in problems):
         return Reading(None, body, problems, None)
     return Reading(article, body, problems, _confirmed_fingerprint(raw, parsed.secured_place, fingerprint), reference)
@@ -117,9 +124,9 @@ def _confirmed_fingerprint(
     return fingerprint or digest_without(raw, span)
 
 
-def _ordered(problems: list[Problem], limits: Limits) -> tuple[Problem, ...]:
-    """Return the problems sorted by position. If there are too many, warnings are left out before errors."""
-    remaining = problems
+def _ordered(problems: list[Problem], matter: FrontMatter, limits: Limits) -> tuple[Problem, ...]:
+    """Return the problems sorted by position, without secrets. If there are too many, warnings are left out before errors."""
+    remaining = problems = without_secured(problems, matter)
     if len(problems) > limits.max_problems:
         remaining = sorted(problems, key=lambda found: found.severity is not Severity.ERROR)[: limits.max_problems - 1]
         more = len(problems) - len(remaining)

@@ -5,13 +5,13 @@ Such rows are found without a lock, because that reads whole tables, and changed
 
 from __future__ import annotations
 
-import math
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Engine, Select, Table, delete, select, update
+from sqlalchemy import Column, Engine, Select, Table, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from worker.heat_rules import AllRules
@@ -26,20 +26,30 @@ from worker.store.sql.statements import among, merge
 from worker.store.tables import articles, links, url_work
 
 _PAGE = 1000
+_MOST_SECONDS = 60
+"""How long to wait for the links to the URLs that are decided again. Where documents flow, batches may add their work anew."""
 _LINKED_TO_NOTHING = (links.c.kind.in_(KINDS), is_dangling(links.c.target_id, articles))
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """How many rows were deleted, how many URLs were decided again, and how many articles the linker links again."""
+    """How many rows were deleted, how many URLs were decided again, and how many articles the linker links again.
+
+    `pending`: of the URLs, those that the workers have still to decide.
+    """
 
     deleted: int
     urls: int
     articles: int
+    pending: int = 0
 
     @property
     def summary(self) -> str:
-        return f"rows deleted: {self.deleted:,}, URLs decided again: {self.urls:,}, articles to be linked again: {self.articles:,}"
+        pending = f" ({self.pending:,} of them are still pending: the workers decide them)" if self.pending else ""
+        return (
+            f"rows deleted: {self.deleted:,}, URLs decided again: {self.urls:,}{pending},"
+            f" articles to be linked again: {self.articles:,}"
+        )
 
 
 def repair(engine: Engine, rules: AllRules) -> Repaired:
@@ -47,13 +57,25 @@ def repair(engine: Engine, rules: AllRules) -> Repaired:
 
     Raises SQLAlchemy's errors. It can be stopped at any time.
     """
-    urls = {url_hash for query in undecided_urls() for url_hash in _read(engine, query)}
-    decided = _in_pages(engine, sorted(urls), _decide_again)
+    urls = sorted({url_hash for query in undecided_urls() for url_hash in _read(engine, query)})
+    decided = _in_pages(engine, urls, _decide_again)
     sources = _read(engine, select(links.c.source_id).where(*_LINKED_TO_NOTHING).distinct())
     linked_again = _in_pages(engine, sources, _link_again)
     deleted = sum(_delete(engine, column, table) for column, table in REFERENCES if column is not links.c.target_id)
-    complete(engine, rules, seconds=math.inf)
-    return Repaired(deleted, decided, linked_again)
+    until = time.monotonic() + _MOST_SECONDS
+    while (pending := _pending(engine, urls)) and time.monotonic() < until:
+        complete(engine, rules, seconds=1)
+    return Repaired(deleted, decided, linked_again, pending)
+
+
+def _pending(engine: Engine, urls: Sequence[bytes]) -> int:
+    """Return how many of the URLs are still to be decided."""
+    count = 0
+    with engine.connect() as connection:
+        for start in range(0, len(urls), _PAGE):
+            where = (url_work.c.kind == TARGET, among(connection, url_work.c.url_hash, urls[start : start + _PAGE]))
+            count += connection.scalar(select(func.count()).where(*where).select_from(url_work)) or 0
+    return count
 
 
 def _delete(engine: Engine, column: Column[Any], table: Table) -> int:

@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from schemas.envelope import Op
 from worker.errors import CopydeskError
 from worker.producer.submission import Submission, encoded
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 _LINES_SUFFIX = ".jsonl"
 _FIRST_LINE_BYTES = 64 << 10
-_MARKS = re.compile(rb'\s*(?:\xef\xbb\xbf)?\{.*"(?:raw|raw_base64|op)"\s*:', re.DOTALL)
-"""How the first line of a `.jsonl` file of the contract begins."""
+_LONG_LINE = re.compile(
+    rb'''\{(?:\s*"(?:[^"\\]|\\.)*"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null|-?[0-9]+)\s*,)*\s*"(?:raw|raw_base64)"\s*:\s*"'''
+)
+"""The beginning of a line of the contract whose document is longer than what is read of it."""
 _REPORTED = 100
 _FIELDS = ("source", "key", "op", "reply_to", "traceparent")
 MAX_BYTES = 512 << 20
@@ -137,13 +140,20 @@ def _has_lines(path: Path) -> bool:
 
 
 def _is_of_contract(path: Path) -> bool:
-    """Return whether the first line of a `.jsonl` file has a field that only a line of the contract must have.
+    """Return whether the first line of a `.jsonl` file is one of the contract: a document, or an operation that it knows.
 
     A folder of documents may also hold data of other programs in `.jsonl` files.
     """
     with _errors_named(str(path)), path.open("rb") as file:
-        first_bytes = file.read(_FIRST_LINE_BYTES).lstrip()
-    return _MARKS.match(first_bytes.partition(b"\n")[0]) is not None
+        first_bytes = file.read(_FIRST_LINE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+    line, end, _ = first_bytes.partition(b"\n")
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return not end and _LONG_LINE.match(line) is not None
+    if not isinstance(fields, dict):
+        return False
+    return any(isinstance(fields.get(name), str) for name in ("raw", "raw_base64")) or fields.get("op") in tuple(Op)
 
 
 def _files_below(folder: Path, skipped: Callable[[Path], None]) -> Iterator[Path]:

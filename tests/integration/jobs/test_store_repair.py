@@ -11,7 +11,7 @@ from tests.integration.store.snapshot import broken_rules, snapshot
 from tests.integration.store.store_driver import entry, settle, work
 from worker.cli import app as main
 from worker.heat_rules import AllRules
-from worker.jobs import store_repair
+from worker.jobs import reenrichment, store_repair
 from worker.jobs.store_repair import Repaired, repair
 from worker.settings import settings
 from worker.store.tables import article_topics, article_urls, articles, images, links
@@ -95,6 +95,29 @@ def test_each_kind_of_damage_is_repaired(engine, filled_store, damage, monkeypat
     if damage != "a stub that lost its namer":  # an orphan now, which retention deletes
         assert after == before
     assert repair(engine, AllRules()) == Repaired(0, 0, 0)
+
+
+def test_a_repair_ends_although_documents_keep_adding_other_work(engine, filled_store, monkeypatch):
+    step = reenrichment.work_step
+    monkeypatch.setattr(reenrichment, "work_step", lambda *arguments: step(*arguments) or 1)  # there is always some
+    with engine.begin() as connection:
+        connection.execute(update(links).values(target_id=None))
+
+    repaired = repair(engine, AllRules())
+
+    assert (repaired.urls > 0, repaired.pending) == (True, 0)
+    assert broken_rules(engine) == set()
+
+
+def test_a_repair_says_what_is_still_pending_when_it_stops_waiting(engine, filled_store, monkeypatch):
+    monkeypatch.setattr(store_repair, "_MOST_SECONDS", 0)
+    with engine.begin() as connection:
+        connection.execute(update(links).values(target_id=None))
+
+    repaired = repair(engine, AllRules())
+
+    assert repaired.pending == repaired.urls > 0
+    assert f"({repaired.pending} of them are still pending: the workers decide them)" in repaired.summary
 
 
 def test_links_of_the_linker_to_a_deleted_article_go_and_the_others_come_again(engine):

@@ -93,20 +93,26 @@ def test_jsonl_files_of_the_contract_in_a_folder_are_read_and_others_are_named(t
     (tmp_path / "below" / "feed.JSONL").write_text(
         '\ufeff{"source": "x", "raw": "one"}\n\n{"raw_base64": "dHdv", "key": "2"}\n'
     )
+    long = "x" * 100_000
+    (tmp_path / "from.jsonl").write_text(f'{{"key": "a \\" b", "source": null, "raw": "{long}"}}\n')
     (tmp_path / "gone.jsonl").write_text('\n{ "op" : "retract", "key": "k"}\n')
-    for name, text in {"data": '{"title": "raw"}', "list": "[1]", "empty": "", "words": "raw: x"}.items():
+    for name, text in {"data": '{"title": "raw"}', "events": '{"id": 1, "op": "click"}', "nested": '{"a": {"raw": "b"}}',
+                       "long": '{"a": {"raw": "' + "b" * 70_000, "list": "[1]", "empty": "", "words": "raw: x"}.items():  # fmt: skip
         (tmp_path / f"{name}.jsonl").write_text(text)
     found = read(tmp_path)
     assert [(item.raw, item.key, item.label.removeprefix(f"{tmp_path}/")) for item in found] == [
         (b"a", "a.md", "a.md"),
         (b"one", None, "below/feed.JSONL:1"),
         (b"two", "2", "below/feed.JSONL:3"),
+        (long.encode(), 'a " b', "from.jsonl:1"),
         (None, "k", "gone.jsonl:2"),
     ]
     skipped, of_count = [], []
     list(read_paths([str(tmp_path)], source="s", skipped=skipped.append))
     count_documents([str(tmp_path)], skipped=of_count.append)
-    assert [path.name for path in skipped] == ["data.jsonl", "empty.jsonl", "list.jsonl", "words.jsonl"]
+    assert [path.name for path in skipped] == [
+        f"{name}.jsonl" for name in ("data", "empty", "events", "list", "long", "nested", "words")
+    ]
     assert of_count == skipped
 
 

@@ -152,6 +152,36 @@ def test_secured_and_credentials_are_never_shown():
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        "Secured: c2VjcmV0\n",
+        "SECURED: c2VjcmV0\n",
+        "secure: c2VjcmV0\n",
+        "securd: c2VjcmV0\n",
+        "secured: a #c2VjcmV0\n",
+        "secured: &c2VjcmV0 x\n",
+        "secured:\n  &c2VjcmV0 x\n",
+        "secured: *c2VjcmV0\n",
+        "secured:\n  c2VjcmV0: x\n",
+        "provider:\n  secured: *c2VjcmV0\n",
+        "provider: {secured: *c2VjcmV0}\n",
+    ],
+)
+def test_a_problem_does_not_quote_secured(fields):
+    raw = document(fields)
+    problems = read(raw, has_key=False).problems
+    assert any("secur" in (found.field or "").casefold() for found in problems)
+    shown = "".join(render(raw, found) + found.model_dump_json() for found in problems)
+    assert "c2VjcmV0" not in shown
+
+
+def test_a_problem_beside_secured_keeps_its_quotation():
+    found = read(document("secured: x\nheading: *nowhere\n"), has_key=False).problems
+    assert [(one.code, one.field) for one in found] == [("yaml_unknown_alias", None)]
+    assert "nowhere" in found[0].message
+
+
+@pytest.mark.parametrize(
     ("fields", "confirmed"),
     [
         ('secured: "YQ==;YQ=="\n', True),
