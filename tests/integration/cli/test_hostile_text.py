@@ -136,6 +136,7 @@ def test_no_command_interprets_any_text(environment, monkeypatch, capsys, redis_
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_interprets_any_of_sixty_texts(environment, monkeypatch, capsys, redis_client, texts):
