@@ -196,7 +196,7 @@ def test_a_refusal_is_raised_at_once(valkey, redis_client):
         pytest.raises(redis.AuthenticationError),
     ):
         crawler.submit("a")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_receipt_reaches_the_caller_that_waits(crawler, redis_client):
@@ -317,4 +317,4 @@ def test_an_unreachable_server_is_reported_within_the_timeout():
         started = time.monotonic()
         with Producer(url, timeout=0.5) as crawler, pytest.raises(SubmissionUnsure):
             crawler.submit("a")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
