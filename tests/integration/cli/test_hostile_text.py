@@ -155,6 +155,17 @@ def test_any_argument_is_answered_with_a_sentence(environment, monkeypatch, caps
         run(capsys, [*command, argument])
 
 
+@pytest.mark.parametrize("command", [
+    "sources --hours", "losses --hours", "status --watch --every", "status --wait-drained --timeout", "tail --seconds",
+    "submit --wait x.md --timeout", "ingest x.md --timeout",
+])  # fmt: skip
+def test_nan_is_no_number_of_any_option(environment, monkeypatch, capsys, command):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, _ = run(capsys, [*command.split(), "nan"])
+    assert code == Exit.USAGE
+
+
 def test_escaped_json_has_the_same_value(capsys):
     from worker.cli.terminal import print_json
 
