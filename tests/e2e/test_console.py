@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from urllib.request import urlopen
 
 import pytest
 
 from tests.support.browser import OPTIONS, PACKAGES, chromium
-from tests.support.servers import Background, copydesk, until
+from tests.support.servers import Background, copydesk, free_port, until
 
 HOSTILE = """---
 title: "<script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>' \\" onfocus=alert(3) autofocus \u202e\u05e9\u05dc\u05d5\u05dd <svg/onload=alert(4)>"
@@ -27,12 +26,6 @@ webUrl: https://www.harbour.example/wall
 </textarea><script>alert(10)</script>
 """
 MEND = "title: Plans: <img"
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.access_rights import free_port
-from tests.support.servers import ROOT, VALID, Valkey, command, copydesk, environment, processes_naming, until
+from tests.support.servers import (
+    ROOT,
+    VALID,
+    Valkey,
+    command,
+    copydesk,
+    environment,
+    free_port,
+    processes_naming,
+    until,
+)
 
 INTERRUPTED = 130
 ENDED = (0, 1, 2, 3, 4)
@@ -99,7 +108,7 @@ class Trial:
             assert process.returncode == INTERRUPTED, about
         else:
             assert process.returncode == INTERRUPTED or process.returncode in ENDED, about
-            assert ended or process.returncode == INTERRUPTED or took < 1, about
+            assert ended or process.returncode == INTERRUPTED or took < 10, about  # it was about to end
 
     def _interrupt(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -126,7 +135,7 @@ def _handles_signals(pid: int) -> bool:
 def _left(mark: str) -> list[int]:
     """Return processes of the trial that still run a moment after its end."""
     with contextlib.suppress(AssertionError):
-        until(lambda: not processes_naming(mark), seconds=2)
+        until(lambda: not processes_naming(mark), seconds=20)
     return processes_naming(mark)
 
 

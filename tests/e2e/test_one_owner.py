@@ -13,8 +13,7 @@ import redis
 
 from tests.e2e.documents import document
 from tests.e2e.test_page import block
-from tests.support.access_rights import free_port
-from tests.support.servers import VALID, Background, copydesk, environment, processes_naming
+from tests.support.servers import VALID, Background, copydesk, environment, free_port, processes_naming
 from worker.runtime.embedded.ownership import OWNER, USERS, VALKEY, FileLock, is_held
 
 

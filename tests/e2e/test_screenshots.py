@@ -12,9 +12,9 @@ import pytest
 
 from tests.e2e.documents import document
 from tests.e2e.shots import PAGES, shoot
-from tests.e2e.test_console import answers, free_port
+from tests.e2e.test_console import answers
 from tests.support.browser import PACKAGES, chromium
-from tests.support.servers import VALID, Background, copydesk, until
+from tests.support.servers import VALID, Background, copydesk, free_port, until
 
 pytestmark = [
     pytest.mark.long,

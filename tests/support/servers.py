@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +34,17 @@ def missing(server: str, why: object) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{server} is missing, and CI must not skip: {why}")
     pytest.skip(f"{server} is missing: {why}")
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nothing listens.
+
+    It is below the ports of outgoing connections: one of those could be in use before the test's server starts.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Valkey:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from worker.cli.counting import count_with_progress
 from worker.cli.linker_wait import wait_until_linked
 from worker.cli.open_files import require_open_files
-from worker.cli.options import AsJson, LaneName, Paths, Source, require_lane
+from worker.cli.options import AsJson, LaneName, Paths, Source, refuse_nan, require_lane
 from worker.cli.progress import progress
 from worker.cli.results import Results
 from worker.cli.tables import TextConsole, console, outcome_table, problem_line
@@ -43,7 +43,9 @@ def ingest(
     source: Source = "ingest",
     lane: LaneName = None,
     json_: AsJson = False,
-    timeout: Annotated[float, typer.Option(help="seconds without any progress before giving up")] = 120,
+    timeout: Annotated[
+        float, typer.Option(callback=refuse_nan, help="seconds without any progress before giving up")
+    ] = 120,
 ) -> int:
     """Send documents and wait for the outcomes; starts servers if needed.
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.options import refuse_nan
 from worker.cli.progress import progress
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def losses(
     site: Annotated[str | None, typer.Option(help="only this site (a provider's domain)")] = None,
     source: Annotated[str | None, typer.Option(help="only documents of this source")] = None,
-    hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back")] = 24,
+    hours: Annotated[float, typer.Option(callback=refuse_nan, min=0.1, max=24 * 366, help="how far to look back")] = 24,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a site")] = False,
 ) -> int:
     """Show where the documents of each site went.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,6 +15,13 @@ Paths = Annotated[list[str], typer.Argument(help="files, folders (.md .markdown 
 Source = Annotated[str, typer.Option(help="who sends the documents")]
 LaneName = Annotated[str | None, typer.Option(help="the lane to use; the first by default")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a document, then a summary")]
+
+
+def refuse_nan(value: float | None) -> float | None:
+    """Return the value of an option that is a number. NaN is within any limits. Raises typer.BadParameter for it."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("'nan' is not a number.")
+    return value
 
 
 def require_lane(config: Settings, name: str) -> None:

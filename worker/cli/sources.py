@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli.local_stack import open_store
+from worker.cli.options import refuse_nan
 from worker.cli.progress import progress
 from worker.cli.tables import data_console
 from worker.cli.terminal import plain, print_json
@@ -37,7 +38,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sources(
-    hours: Annotated[float, typer.Option(min=0.1, max=24 * 366, help="how far to look back for rejections")] = 24,
+    hours: Annotated[
+        float, typer.Option(callback=refuse_nan, min=0.1, max=24 * 366, help="how far to look back for rejections")
+    ] = 24,
     source: Annotated[str | None, typer.Option(help="only this source, with each of its sites")] = None,
     all_: Annotated[bool, typer.Option("--all", help="show all sources and alarms")] = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a source, all of them")] = False,

@@ -16,6 +16,7 @@ from redis import RedisError
 
 from worker.cli.exits import print_message
 from worker.cli.local_stack import open_store, quick_client, reader, require_servers, why_no_answer
+from worker.cli.options import refuse_nan
 from worker.cli.terminal import print_json
 from worker.errors import Exit
 from worker.monitoring.pending_work import pending_work_sentences
@@ -35,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="stay, and show changes live")] = False,
-    every: Annotated[float, typer.Option(min=0.2, help="seconds between two updates of --watch")] = 2.0,
+    every: Annotated[
+        float, typer.Option(callback=refuse_nan, min=0.2, max=86_400, help="seconds between two updates of --watch")
+    ] = 2.0,
     wait_drained: Annotated[
         bool,
         typer.Option(
@@ -44,7 +47,9 @@ def status(
             "work left, and no article waits for the linker",
         ),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="seconds that --wait-drained waits at most")] = 600,
+    timeout: Annotated[
+        float, typer.Option(callback=refuse_nan, help="seconds that --wait-drained waits at most")
+    ] = 600,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object; with --watch one for each update")] = False,
 ) -> int:
     """Show lanes, workers, servers and outcomes, once or live.

@@ -12,7 +12,7 @@ import typer
 
 from worker.cli.counting import count_with_progress
 from worker.cli.local_stack import require_folder, writer
-from worker.cli.options import AsJson, LaneName, Paths, Source
+from worker.cli.options import AsJson, LaneName, Paths, Source, refuse_nan
 from worker.cli.progress import Advance, progress
 from worker.cli.results import Results
 from worker.cli.terminal import plain, print_json
@@ -35,7 +35,7 @@ def submit(
     lane: LaneName = None,
     key: Annotated[str | None, typer.Option(help="your own identity of the document (one document only)")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="wait for the outcomes")] = False,
-    timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 60,
+    timeout: Annotated[float, typer.Option(callback=refuse_nan, help="seconds to wait at most")] = 60,
     json_: AsJson = False,
 ) -> int:
     """Push documents to a lane, and print their receipt ids.

@@ -15,6 +15,7 @@ from rich.text import Text
 from worker.activity.outcome_feed import OutcomeRecord, follow, recent
 from worker.cli.exits import print_message
 from worker.cli.local_stack import reader
+from worker.cli.options import refuse_nan
 from worker.cli.tables import data_console
 from worker.cli.terminal import OUTCOMES, plain, print_json
 from worker.errors import Exit
@@ -38,7 +39,9 @@ def tail(
     ] = None,
     url: Annotated[str | None, typer.Option(help="only documents with this text in the URL or key")] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, max=100_000, help="show the last N outcomes first")] = 10,
-    seconds: Annotated[float | None, typer.Option(help="end after this many seconds; by default at Ctrl-C")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(callback=refuse_nan, help="end after this many seconds; by default at Ctrl-C")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a document")] = False,
 ) -> int:
     """Follow the outcomes of documents as they happen.

@@ -29,7 +29,10 @@ MAX_BYTES = 512 << 20
 """The largest value that Redis takes (`proto-max-bulk-len`, by default)."""
 MAX_LINE_BYTES = 2 * MAX_BYTES
 """The longest line of a `.jsonl` file; in base64 a document takes 4 bytes for 3."""
-_PIECE_BYTES = 8 << 20
+_PIECE_BYTES = 64 << 10
+"""A file is read in pieces of this size. Python allocates a whole piece before it reads a small file. With pieces of 8 MiB
+glibc reused no gap between documents, and `submit` grew by 4 KB with each file of a folder (43 MB for 10,000 files).
+"""
 
 
 class UnreadablePath(CopydeskError):

@@ -136,6 +136,7 @@ def test_no_command_interprets_any_text(environment, monkeypatch, capsys, redis_
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
 def test_no_command_interprets_any_of_sixty_texts(environment, monkeypatch, capsys, redis_client, texts):
@@ -152,6 +153,17 @@ def test_any_argument_is_answered_with_a_sentence(environment, monkeypatch, caps
     for argument in ARGUMENTS[OF_TEXT.index(command) % share :: share]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"---\ntitle: \x1b[2J\n---\n")))
         run(capsys, [*command, argument])
+
+
+@pytest.mark.parametrize("command", [
+    "sources --hours", "losses --hours", "status --watch --every", "status --wait-drained --timeout", "tail --seconds",
+    "submit --wait x.md --timeout", "ingest x.md --timeout",
+])  # fmt: skip
+def test_nan_is_no_number_of_any_option(environment, monkeypatch, capsys, command):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, _ = run(capsys, [*command.split(), "nan"])
+    assert code == Exit.USAGE
 
 
 def test_escaped_json_has_the_same_value(capsys):

@@ -5,7 +5,6 @@ failed.
 import html
 import re
 import threading
-import time
 
 import pytest
 from sqlalchemy import create_engine
@@ -31,10 +30,12 @@ def module_store_url(tmp_path_factory, migrated_sqlite):
 
 
 class Lock:
-    """Another process that holds the write lock of the store for `seconds`, and changes something."""
+    """Another process that holds the write lock of the store for `seconds`, or until the end of its block, and changes
+    something.
+    """
 
     def __init__(self, url, seconds):
-        self._held = threading.Event()
+        self._held, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._hold, args=(url, seconds))
 
     def _hold(self, url, seconds):
@@ -43,7 +44,7 @@ class Lock:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             connection.exec_driver_sql("UPDATE dead_letters SET edits = edits")
             self._held.set()
-            time.sleep(seconds)
+            self._ended.wait(seconds)
             connection.exec_driver_sql("COMMIT")
         engine.dispose()
 
@@ -52,6 +53,7 @@ class Lock:
         self._held.wait(10)
 
     def __exit__(self, *_):
+        self._ended.set()
         self._thread.join()
 
 
@@ -114,7 +116,7 @@ def test_the_text_is_kept_when_the_store_is_locked_for_too_long(config, redis_cl
     other = Browser(build(ConsoleContext(hasty, timeout=20), names=frozenset({"localhost"})), base_url=BASE)
     other.page("/lanes")
     mended = text.replace(*MENDED)
-    with Lock(config.database, 1.5):
+    with Lock(config.database, 60):
         answer = other.submit(f"/dead/{dead_letter_id}/replay", text=mended, version=version)
 
     assert_text_is_shown_again(answer, 503, "Others wrote to it for longer than 0.2 seconds", mended)

@@ -12,8 +12,7 @@ from sqlalchemy import select, text
 
 from tests.integration.console.conftest import broken, document
 from tests.integration.store.store_driver import work
-from tests.support.access_rights import free_port
-from tests.support.servers import Background, until
+from tests.support.servers import Background, free_port, until
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine

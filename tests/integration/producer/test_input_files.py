@@ -4,6 +4,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -177,6 +178,27 @@ def deep_path(tmp_path):
     """A folder that may become deeper than Python's limit of recursion; pytest could not remove it."""
     yield tmp_path
     subprocess.run(["rm", "-r", tmp_path], check=True)
+
+
+_READER = """
+import re, sys
+from worker.producer.input_files import read_paths
+
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
+
+before, batch = peak(), []
+for submission in read_paths(sys.argv[1:], source="s"):
+    batch = [*batch[-199:], submission]  # as many as a producer sends at once
+print(peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_files_in_a_folder(tmp_path):
+    for number in range(3_000):
+        (tmp_path / f"{number}.md").write_bytes(b"x" * 10_000)
+    run = subprocess.run([sys.executable, "-c", _READER, tmp_path], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 9_000, "kilobytes: 4,000 for a batch and the names, 15,000 with gaps between the documents"
 
 
 def test_deep_folders_and_links_to_files_are_read(deep_path):

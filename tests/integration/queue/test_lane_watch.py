@@ -14,7 +14,7 @@ from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses.lane_pauses import Pause
 from worker.queue.pauses.source_pauses import pause_source
 
-LONG, SOON = 5.0, 2.0
+LONG, SOON = 30.0, 15.0
 SHORT = 0.2
 PAUSE = Pause("an operator", 0.0, "a test")
 

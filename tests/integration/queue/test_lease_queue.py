@@ -13,7 +13,8 @@ from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.runtime.supervision.lost_process import record_loss
 from worker.settings import Settings
 
-LEASE = 0.2
+LEASE = 60.0
+"""Seconds. No test waits for it: `expire_leases` lets it pass at once."""
 MUCH = 1 << 20
 
 
@@ -34,6 +35,13 @@ def dispatch(queue, limit=100, cap=1000, max_bytes=MUCH):
 
 def claim(queue, worker, ids, max_bytes=MUCH, lease=60.0):
     return queue.claim(worker, ids, lease_seconds=lease, max_bytes=max_bytes)
+
+
+def expire_leases(queue):
+    """Let all pending entries look as if a lease had passed since their last delivery."""
+    for entry in queue.client.xpending_range(queue.lane, "copydesk", "-", "+", 100):
+        queue.client.xclaim(queue.lane, "copydesk", entry["consumer"], 0, [entry["message_id"]], justid=True,
+                            idle=int(LEASE * 1500))  # fmt: skip
 
 
 def sum_holds(queue):
@@ -125,7 +133,7 @@ def test_a_crash_counts_an_attempt_only_before_the_store_is_used(queue):
     dispatch(queue)
     claim(queue, "w", [crashing, other])
     queue.end_attempt("w", [other])
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert dict(queue.reap(lease_seconds=LEASE)) == {crashing: 1, other: 0}
 
 
@@ -133,7 +141,7 @@ def test_reaping_counts_nothing_by_itself_and_renews_the_lease(queue):
     ids = push(queue, 1)
     dispatch(queue)
     for _ in range(3):
-        time.sleep(LEASE * 1.5)
+        expire_leases(queue)
         assert queue.reap(lease_seconds=LEASE) == [(ids[0], 0)]
         assert queue.reap(lease_seconds=LEASE) == []
     assert claim(queue, "w", ids)[0].attempts == 0
@@ -144,7 +152,7 @@ def test_attempts_add_up_over_crashes(queue):
     dispatch(queue)
     for death in range(3):
         assert claim(queue, f"w{death}", ids)[0].attempts == death
-        time.sleep(LEASE * 1.5)
+        expire_leases(queue)
         assert queue.reap(lease_seconds=LEASE) == [(ids[0], death + 1)]
 
 
@@ -182,10 +190,9 @@ def test_released_entries_come_back_after_the_delay_without_an_attempt(queue):
     ids = push(queue, 2)
     dispatch(queue)
     claim(queue, "w", ids)
-    queue.release("w", ids, lease_seconds=1.0, delay_seconds=0.3)
-    assert queue.reap(lease_seconds=1.0) == []
-    time.sleep(0.4)
-    assert queue.reap(lease_seconds=1.0) == [(ids[0], 0), (ids[1], 0)]
+    queue.release("w", ids, lease_seconds=LEASE, delay_seconds=LEASE / 2)
+    assert queue.reap(lease_seconds=LEASE) == []
+    assert queue.reap(lease_seconds=LEASE / 2) == [(ids[0], 0), (ids[1], 0)], "half of the lease is left"
     assert [entry.attempts for entry in claim(queue, "other", ids)] == [0, 0]
 
 
@@ -204,7 +211,7 @@ def test_a_consumer_that_lost_the_lease_cannot_keep_or_release_the_entry(queue):
     ids = push(queue, 1)
     dispatch(queue)
     claim(queue, "slow", ids)
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     queue.reap(lease_seconds=LEASE)
     claim(queue, "quick", ids)
     queue.release("slow", ids, lease_seconds=60)
@@ -218,7 +225,7 @@ def test_an_entry_deleted_while_pending_is_forgotten(queue):
     dispatch(queue)
     queue.client.xdel(queue.lane, *ids)
     assert claim(queue, "w", ids[:1]) == []
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert queue.reap(lease_seconds=LEASE) == []
     assert queue.state().pending == 0
 
@@ -299,13 +306,13 @@ def test_a_clock_that_goes_back_renews_the_leases(queue, redis_client):
     dispatch(queue)
     claim(queue, "dead", [id_])
     assert queue.renew_leases_after_clock_step() == 0
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     # Simulates deliveries an hour in the future; Redis allows nobody to set a delivery time in the future.
     redis_client.set(f"copydesk:clock:{queue.lane}", int((time.time() + 3600) * 1000))
     assert queue.renew_leases_after_clock_step() == 1
     assert queue.renew_leases_after_clock_step() == 0
     assert queue.reap(lease_seconds=LEASE) == []
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
 
 
@@ -340,7 +347,7 @@ def test_a_claim_that_is_repeated_because_its_reply_was_lost_counts_once(queue):
     ids = push(queue, 1)
     dispatch(queue)
     assert [claim(queue, "w", ids)[0].attempts for _ in range(5)] == [0] * 5
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
     assert [claim(queue, "w", ids)[0].attempts for _ in range(2)] == [1, 1]
 
@@ -360,7 +367,7 @@ def test_each_entry_keeps_its_own_number_of_attempts(queue):
     ids = push(queue, 3)
     dispatch(queue)
     claim(queue, "dead", ids[1:])
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     queue.reap(lease_seconds=LEASE)
     held = {entry.id: entry.attempts for entry in claim(queue, "w", ids)}
     assert list(held.values()) == [0, 1, 1]
@@ -377,7 +384,7 @@ def test_an_ended_attempt_is_counted_again_when_it_begins(queue):
     queue.end_attempt("w", ids)
     queue.begin_attempt("w", ids)
     queue.begin_attempt("another", ids)
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert queue.reap(lease_seconds=LEASE) == [(ids[0], 1)]
 
 
@@ -386,7 +393,7 @@ def test_a_repeated_command_neither_adds_nor_forgets_an_attempt(queue, times):
     (id_,) = push(queue, 1)
     dispatch(queue)
     claim(queue, "dead", [id_])
-    time.sleep(LEASE * 1.5)
+    expire_leases(queue)
     assert queue.reap(lease_seconds=LEASE) == [(id_, 1)]
     (entry,) = claim(queue, "w", [id_])
     held = {entry.id: entry.attempts}

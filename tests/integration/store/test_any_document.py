@@ -90,7 +90,7 @@ def hold(engines, submissions):
             if version.outcome == "rejected":
                 check_rejected(engine, version)
         shown = {version.copy.url_hash: version for version in versions if version.copy is not None}
-        latest = {version.document_id: version for version in versions if version.copy is not None}
+        latest = {version.document_id: version for version in versions if version.outcome != "rejected"}
         for version in shown.values():
             if latest[version.document_id] is version:
                 check_shown(engine, version)
@@ -112,6 +112,12 @@ def hold(engines, submissions):
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_document_is_stored_alike_in_both_databases(engines, submissions):
     hold(engines, submissions)
+
+
+def test_an_article_that_becomes_a_topic_is_stored_alike(engines):
+    article, topic = b"---\ntitle: T\nwebUrl: https://a.example/x\n---\n", b"---\ntaxonomy: topic\nname: N\n---\n"
+    hold(engines, [("k", article), ("k", topic)])
+    hold(engines, [("k", topic), ("k", article)])
 
 
 @pytest.mark.parametrize("fields", [

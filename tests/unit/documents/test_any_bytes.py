@@ -23,9 +23,9 @@ from worker.enrichment.enricher import enrich
 
 
 def hold(raw: bytes) -> None:
-    at = time.perf_counter()
+    at = time.process_time()  # of this process only, because the machine may be busy
     reading = read(raw, has_key=True)
-    assert time.perf_counter() - at < 2
+    assert time.process_time() - at < 2
     rows = re.split(r"\r\n|\n|\r", raw.decode("utf-8", "replace").removeprefix("\ufeff"))
     assert reading.rejected == any(found.severity == "error" for found in reading.problems)
     for found in reading.problems:

@@ -223,6 +223,12 @@ def test_trimmed_entries_of_a_paused_source_do_not_block_its_return(queue):
     assert queue.counts().pending == 2
 
 
+def server_seconds(queue):
+    """Return the CPU time that the server has used for commands, also on a busy machine."""
+    cpu = queue.client.info("cpu")
+    return cpu["used_cpu_user_main_thread"] + cpu["used_cpu_sys_main_thread"]
+
+
 def test_a_hundred_thousand_entries_of_a_paused_source_delay_no_step(queue):
     """Each call may take what a call with an empty lane takes, times a small factor; the server is blocked meanwhile."""
     pause_source(queue.client, "documents", "mad", WHY)
@@ -231,22 +237,22 @@ def test_a_hundred_thousand_entries_of_a_paused_source_delay_no_step(queue):
     good = add(queue, "good", 5)
     longest, served = 0.0, []
     while queue.counts().waiting > len(served):
-        began = time.perf_counter()
+        began = server_seconds(queue)
         served += dispatch(queue)
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, server_seconds(queue) - began)
     assert served == good
     assert longest < 0.2
-    began = time.perf_counter()
+    began = server_seconds(queue)
     for _ in range(20):
         dispatch(queue)
         queue.reap(lease_seconds=60, limit=800)
         queue.counts()
-    assert (time.perf_counter() - began) / 60 < 0.01
+    assert (server_seconds(queue) - began) / 60 < 0.01
     assert claim(queue, good) == good
     resume_source(queue.client, "documents", "mad")
-    began = time.perf_counter()
+    began = server_seconds(queue)
     assert len(dispatch(queue, limit=200)) == 200
-    assert time.perf_counter() - began < 0.2
+    assert server_seconds(queue) - began < 0.2
     assert queue.counts().backlog == 100_005
     assert sum_holds(queue)
 

@@ -54,7 +54,7 @@ def test_a_silent_subscription_does_not_block_the_main_process(redis_client):
         started = time.monotonic()
         for _ in range(20):
             assert Channel._receive_one(object.__new__(Channel), subscription) is None
-        assert time.monotonic() - started < 2, "each claim check would wait for it"
+        assert time.monotonic() - started < 10, "each claim check would wait for it"
 
 
 @pytest.fixture

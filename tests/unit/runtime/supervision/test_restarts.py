@@ -60,6 +60,6 @@ def test_waiting_for_a_process_returns_its_code_or_nothing_when_stopped():
     threading.Timer(0.3, stop.set).start()
     began = time.monotonic()
     assert wait_for_end(process, stop) is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # the process would run for 60
     process.kill()
     process.wait()
