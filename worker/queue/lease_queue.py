@@ -64,9 +64,10 @@ class Dispatched:
 class Claimed:
     """An entry whose lease the caller holds. `attempts` counts earlier attempts that ended in a crash.
 
-    `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
-    of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
-    part that was read.) `original_id`: the id that its producer received, if the entry was added again under another one.
+    `size` is the bytes of all its fields, and 16 for each name and each value (`bytes_of` in `lua/prelude.lua`). An entry
+    beyond the size limit is `truncated`: `fields` holds the beginning of each field, and `raw_size` and `sha256` are those
+    of the whole `raw`. (After two crashes `sha256` covers only the part that was read.) `original_id`: the id that its
+    producer received, if the entry was added again under another one.
     """
 
     id: str

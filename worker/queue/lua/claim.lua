@@ -29,8 +29,8 @@ for _, id in ipairs(ids) do
     elseif claimed then
       local fields = {}
       if size <= max_bytes then
-        fields, size = claimed[2], 0
-        for _, part in ipairs(fields) do size = size + #part end
+        fields = claimed[2]
+        size = bytes_of(fields)
         if size > max_bytes then
           redis.pcall('HSET', KEYS[2], id, size)
           claimed, fields = nil, {}

@@ -33,12 +33,6 @@ local function add(id, size)
   out[#out + 1] = size
 end
 
-local function bytes_of(fields)
-  local size = 0
-  for _, part in ipairs(fields) do size = size + #part end
-  return size
-end
-
 -- Entries that need no place in the batch, and their bytes: they are limited too, so that this script ends soon.
 local skipped, skipped_bytes = 0, 0
 local function has_time() return skipped < 500 and skipped_bytes < max_bytes end

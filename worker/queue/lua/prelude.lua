@@ -15,6 +15,15 @@ local function in_parts(head, values, tail)
   end
 end
 
+-- Returns the bytes of an entry's fields {name, value, …}, with 16 for each name and each value: an empty one takes memory
+-- and time too, here and in the worker. With 0 for them, a batch of 200 entries with 400,000 empty fields had no bytes, and
+-- blocked Redis for 12 s.
+local function bytes_of(fields)
+  local size = 16 * #fields
+  for _, part in ipairs(fields) do size = size + #part end
+  return size
+end
+
 -- Returns the fields {name, value, …} with which an entry is added again. An entry of more than 2,000 fields keeps the
 -- last value of each field of the contract, which is the value that a worker reads, and the first 16 other fields,
 -- which the worker names in a warning.
