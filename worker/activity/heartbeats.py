@@ -99,7 +99,8 @@ def workers(client: redis.Redis) -> list[WorkerState]:
         for name in names:
             pipe.hgetall(keys.worker(name))
         hashes = pipe.execute(raise_on_error=False)
-    return [_from_hash(fields) for fields in map(absent_if_wrong, hashes) if fields]
+    states = [_from_hash(fields) for fields in map(absent_if_wrong, hashes) if fields]
+    return [state for state in states if state is not None]
 
 
 def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
@@ -138,7 +139,15 @@ def _to_hash(worker: WorkerState) -> dict[str, str | int | float]:
     }
 
 
-def _from_hash(fields: dict[bytes, bytes]) -> WorkerState:
+def _from_hash(fields: dict[bytes, bytes]) -> WorkerState | None:
+    """Return the state of a worker, or None if another program has overwritten the hash."""
+    try:
+        return _parsed(fields)
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _parsed(fields: dict[bytes, bytes]) -> WorkerState:
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
     return WorkerState(
         name=text["name"],

@@ -83,7 +83,8 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     if not is_entry_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.original_ids(lane), count=1000))
-    return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
+    found = [text(fresh, "replace") for fresh, first in pairs if first == id_.encode()]
+    return [fresh for fresh in found if is_entry_id(fresh)]
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:

@@ -5,10 +5,13 @@ A process's own clock may be wrong by days, so no stored value depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+
+from worker.queue.replies import text
 
 Clock = Callable[[], datetime]
 
@@ -25,6 +28,15 @@ def moment(value: str | bytes | float) -> float:
     if not (math.isfinite(seconds) and 0 <= seconds < _MAX_SECONDS):
         raise ValueError("no such time")
     return seconds
+
+
+def moments(values: Mapping[bytes | str, bytes | str]) -> dict[str, float]:
+    """Return name → seconds since 1970 of the fields of a hash, without those whose value is no such time."""
+    found = {}
+    for name, value in values.items():
+        with contextlib.suppress(ValueError):
+            found[text(name, "replace")] = moment(value)
+    return found
 
 
 def local_clock() -> datetime:

@@ -27,7 +27,7 @@ from worker.queue import keys
 from worker.queue.clock import Clock, local_clock, server_clock
 from worker.queue.lane_counts import LaneCounts, LaneState
 from worker.queue.oversized import read_prefix
-from worker.queue.replies import text
+from worker.queue.replies import count_in, text
 
 GROUP = "copydesk"
 _SCRIPTS = ("dispatch", "claim", "hold", "reap", "settle", "requeue", "renew_leases", "state", "counts", "last_id")
@@ -142,7 +142,8 @@ class LeaseQueue:
         claimed = []
         for n in range(1, len(reply), 5):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            original = text(reply[n + 4]) or None
+            known = text(reply[n + 4], "replace")
+            original = known if is_entry_id(known) else None
             if size > max_bytes:
                 claimed.append(self._claimed_oversized(id_, attempts, size, original))
             else:
@@ -279,8 +280,9 @@ class LeaseQueue:
 
 
 def _counted(flat: Sequence[bytes | int]) -> dict[str, int]:
-    """Return the counts in a flat list of names and numbers."""
-    return {text(name, "replace"): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+    """Return the counts in a flat list of names and numbers, without those that are no numbers."""
+    counts = {text(name, "replace"): count_in(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def script(name: str) -> str:

@@ -2,7 +2,8 @@
 
 -- Whether a key holds a hash. The scripts of a batch (claim, settle) read a hash only if so, and write it with pcall: another
 -- program may have overwritten it. An error would hold up the entries until their lease expires, or hide that they were
--- settled. The hash counts as empty until the dispatcher has repaired it (key_check.py).
+-- settled. The hash counts as empty until the dispatcher has repaired it (key_check.py). So does a value in it that is no
+-- number: tonumber gives nil, and HINCRBY an error.
 local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
 
 -- Calls a command once for every 1,000 of `values`. `head` and `tail` are its arguments before and after them.
@@ -43,6 +44,11 @@ local function fitting(fields)
     end
   end
   return chosen
+end
+
+-- Returns the id that a producer received for an entry. `original_ids`: the hash of those that were added again.
+local function original_id(original_ids, id)
+  return string.match(redis.call('HGET', original_ids, id) or '', '^%d+%-%d+$') or id
 end
 
 -- Whether an id is smaller than another one. Compares texts: ids may be larger than the integers that numbers hold exactly.

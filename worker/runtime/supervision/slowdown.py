@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import redis
 
 from worker.activity.backpressure import Load, Thresholds, slow_down
+from worker.producer.submission import seconds_of
 from worker.queue import keys
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.replies import suppress_wrong_type
@@ -49,7 +50,7 @@ class SlowDown:
                 state = queue.counts()
                 oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
                 load = Load(state.waiting, max(oldest, 0.0), trouble=store_trouble is not None)
-                wait = slow_down(load, float(before or 0), self._limits)
+                wait = slow_down(load, seconds_of([before]), self._limits)
             waits.append(wait)
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):
