@@ -4,7 +4,6 @@ them with its document.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import redis
 
 from worker.queries.pending import PendingEntry, pending, state_of
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import GROUP, LeaseQueue, id_key
 from worker.queue.oversized import EntryPrefix, read_prefix
 
@@ -117,7 +117,7 @@ def _read(
     reply: Any = client.eval(_LIST, 1, lane, order, source, key, *limits, after, *ids)
     rows, scanned, last = reply
     holders = _holders(client, lane, [row[0] for row in rows])
-    now = time.time()
+    now = server_time(client)
     entries = tuple(
         WaitingEntry(
             _text(row[0]), _text(row[1]), _text(row[2]), _text(row[3]) or "put", int(row[4]), state,

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import redis
+
 from worker.queue.replies import text
 
 Clock = Callable[[], datetime]
@@ -28,6 +30,12 @@ def moment(value: str | bytes | float) -> float:
     if not (math.isfinite(seconds) and 0 <= seconds < _MAX_SECONDS):
         raise ValueError("no such time")
     return seconds
+
+
+def server_time(client: redis.Redis) -> float:
+    """Return the server's time, in seconds since 1970. Raises redis.RedisError."""
+    seconds, micros = client.time()
+    return float(seconds + micros / 1e6)
 
 
 def moments(values: Mapping[bytes | str, bytes | str]) -> dict[str, float]:

@@ -13,6 +13,7 @@ import redis
 from worker.activity.backpressure import Load, Thresholds, slow_down
 from worker.producer.submission import seconds_of
 from worker.queue import keys
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.replies import suppress_wrong_type
 from worker.queue.urgent_writes import write_when_full
@@ -41,8 +42,7 @@ class SlowDown:
         if trouble:
             write_when_full(self._client, "SET", keys.STORE_TROUBLE, "1", "EX", _TROUBLE_SECONDS)
         store_trouble, *earlier = self._client.mget([keys.STORE_TROUBLE, *by_lane])
-        seconds, clock = self._client.time()
-        now = seconds + clock / 1e6  # the server's clock, which also made the ids
+        now = server_time(self._client)  # the clock that also made the ids
         waits = []
         for queue, before in zip(lanes, earlier, strict=True):
             wait = 0.0  # to a lane that is no stream nobody can add anything, and producers of the others continue
