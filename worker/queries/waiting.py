@@ -44,7 +44,7 @@ while #found < limit and scanned < tonumber(ARGV[5]) and bytes < tonumber(ARGV[6
     local fields, entry = reply[1][2], {reply[1][1], '', '', '', 0}
     local places = {source = 2, key = 3, op = 4}
     for i = 1, #fields, 2 do
-      bytes = bytes + #fields[i + 1]
+      bytes = bytes + #fields[i] + #fields[i + 1] + 32  -- an empty field takes time, too
       if fields[i] == 'raw' then
         entry[5] = #fields[i + 1]
       elseif places[fields[i]] then

@@ -43,6 +43,8 @@ class SlowDown:
             write_when_full(self._client, "SET", keys.STORE_TROUBLE, "1", "EX", _TROUBLE_SECONDS)
         store_trouble, *earlier = self._client.mget([keys.STORE_TROUBLE, *by_lane])
         now = server_time(self._client)  # the clock that also made the ids
+        if store_trouble is not None:  # another program may have set it without an expiry
+            self._client.expire(keys.STORE_TROUBLE, _TROUBLE_SECONDS, lt=True)
         waits = []
         for queue, before in zip(lanes, earlier, strict=True):
             wait = 0.0  # to a lane that is no stream nobody can add anything, and producers of the others continue
