@@ -150,10 +150,10 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     if entry.truncated:
         most = batch.limits.max_bytes
         version.raw, version.raw_size, version.sha256 = raw, entry.raw_size, entry.sha256
-        what, size = (
-            ("document", entry.raw_size) if entry.raw_size > most else ("entry around the document", entry.size)
-        )
-        found = problem("too_large", f"The {what} has {size:,} bytes.", expected=f"at most {most:,}")
+        what = f"The entry around the document has {entry.size:,} bytes, 16 of them for each name and each value."
+        if entry.raw_size > most:
+            what = f"The document has {entry.raw_size:,} bytes."
+        found = problem("too_large", what, expected=f"at most {most:,}")
         version.problems = (*version.problems, found)
         return version
     if raw:

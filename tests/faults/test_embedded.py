@@ -164,6 +164,7 @@ class Trial:
             time.sleep(0.2)
 
     def kill_valkey(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Kill Valkey, or stop it for whoever kills it next; return its process id."""
         pid = self.valkey
         os.kill(pid, number)
         self.deaths.append(time.time())

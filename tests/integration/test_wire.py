@@ -76,11 +76,11 @@ def test_nothing_is_lost_when_both_sides_send_much(wire, connection):
 
 @pytest.mark.long
 def test_a_delay_of_five_milliseconds_is_one_of_five_milliseconds(postgres_url):
-    """The best of five medians: on a busy machine the client itself waits for a core, which is not the wire's delay."""
+    """The quickest tenth: on a busy machine the client itself waits for a core, which is not the wire's delay."""
     with delayed(postgres_url, milliseconds=5) as url, psycopg.connect(url, autocommit=True) as connection:
-        medians = [statistics.median(_milliseconds(connection) for _ in range(200)) for _ in range(5)]
-    print("medians", medians)
-    assert 5.0 <= min(medians) <= _MOST_MS
+        tenth = statistics.quantiles((_milliseconds(connection) for _ in range(1000)), n=10)[0]
+    print("milliseconds", tenth)
+    assert 5.0 <= tenth <= _MOST_MS
 
 
 def _milliseconds(connection):

@@ -1,13 +1,12 @@
 """Heartbeats: each worker's main process writes its state to a Redis hash every two seconds. The hash expires.
 
 `status`, `tail`, `health` and the metrics read these hashes. That needs no broadcast and no waiting for answers. A
-worker without a hash is not running.
+worker without a hash is not running. All times are by Redis's clock: the workers' hosts may have other ones.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field
 
@@ -15,6 +14,7 @@ import redis
 from redis.client import Pipeline
 
 from worker.queue import keys
+from worker.queue.clock import moment, server_time
 from worker.queue.replies import absent_if_wrong
 
 HEARTBEAT_SECONDS = 2.0
@@ -27,17 +27,19 @@ _MAX_WORKERS = 1000
 
 # `allow-oom`: workers free memory in a server that is out of memory, so their heartbeats must continue.
 _HEARTBEAT = """#!lua flags=allow-oom
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
 redis.call('DEL', KEYS[1])  -- all fields are written each time; and whatever another program wrote there goes
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], 'beat', now, unpack(ARGV, 4))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+redis.call('ZADD', KEYS[2], now, ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3])
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PoolProcess:
-    """A pool process and its batch. `lane` is None while it is idle; `since` is in seconds since 1970."""
+    """A pool process and its batch. `lane` is None while it is idle; `since` is in seconds since 1970, by Redis's clock."""
 
     pid: int
     lane: str | None = None
@@ -47,7 +49,7 @@ class PoolProcess:
 
 @dataclass(slots=True)
 class WorkerState:
-    """The state of a worker, as its heartbeat reports it. Times are in seconds since 1970."""
+    """The state of a worker, as its heartbeat reports it. Times are in seconds since 1970, by Redis's clock."""
 
     name: str
     """host:pid of its main process; unique."""
@@ -66,7 +68,7 @@ class WorkerState:
     """When it last dispatched documents or saw that there are none."""
     pool: tuple[PoolProcess, ...] = field(default=())
     heartbeat_at: float = 0.0
-    """The time of this heartbeat."""
+    """The time of the heartbeat, which Redis sets."""
 
     @property
     def is_consuming(self) -> bool:
@@ -74,13 +76,12 @@ class WorkerState:
 
 
 def send(client: redis.Redis, worker: WorkerState, pipe: Pipeline | None = None) -> None:
-    """Write the heartbeat of `worker`, and set `worker.heartbeat_at` to now.
+    """Write the heartbeat of `worker`.
 
     If `pipe` is given, its owner executes the command. Raises redis.RedisError.
     """
-    now = worker.heartbeat_at = time.time()
     flat = [part for pair in _to_hash(worker).items() for part in pair]
-    arguments = (SILENT_SECONDS, worker.name, now, now - MISSED_SECONDS, *flat)
+    arguments = (SILENT_SECONDS, worker.name, MISSED_SECONDS, *flat)
     (client if pipe is None else pipe).eval(_HEARTBEAT, 2, keys.worker(worker.name), keys.WORKERS, *arguments)
 
 
@@ -99,7 +100,8 @@ def workers(client: redis.Redis) -> list[WorkerState]:
         for name in names:
             pipe.hgetall(keys.worker(name))
         hashes = pipe.execute(raise_on_error=False)
-    return [_from_hash(fields) for fields in map(absent_if_wrong, hashes) if fields]
+    states = [_from_hash(fields) for fields in map(absent_if_wrong, hashes) if fields]
+    return [state for state in states if state is not None]
 
 
 def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str, float]]:
@@ -108,7 +110,7 @@ def missing(client: redis.Redis, alive: Sequence[WorkerState]) -> list[tuple[str
     `alive` are the running workers. A worker is left out if another one has started on its host since: that is its
     replacement.
     """
-    alive_names, now = {worker.name for worker in alive}, time.time()
+    alive_names, now = {worker.name for worker in alive}, server_time(client)
     silent = []
     for name, last in _index(client):
         host = name.rpartition(":")[0]
@@ -133,25 +135,32 @@ def _to_hash(worker: WorkerState) -> dict[str, str | int | float]:
         **fields,
         "lanes": json.dumps(worker.lanes),
         "last_progress": worker.last_progress or "",
-        "beat": worker.heartbeat_at,
         "pool": json.dumps([astuple(process) for process in worker.pool]),
     }
 
 
-def _from_hash(fields: dict[bytes, bytes]) -> WorkerState:
+def _from_hash(fields: dict[bytes, bytes]) -> WorkerState | None:
+    """Return the state of a worker, or None if another program has overwritten the hash."""
+    try:
+        return _parsed(fields)
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _parsed(fields: dict[bytes, bytes]) -> WorkerState:
     text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
     return WorkerState(
         name=text["name"],
         host=text["host"],
         pid=int(text["pid"]),
         version=text["version"],
-        started=float(text["started"]),
+        started=moment(text["started"]),
         lanes=tuple(json.loads(text["lanes"])),
         concurrency=int(text["concurrency"]),
         state=text["state"],
-        since=float(text["since"]),
+        since=moment(text["since"]),
         reason=text["reason"],
-        last_progress=float(text["last_progress"]) if text["last_progress"] else None,
+        last_progress=moment(text["last_progress"]) if text["last_progress"] else None,
         pool=tuple(PoolProcess(*process) for process in json.loads(text.get("pool", "[]"))),
-        heartbeat_at=float(text["beat"]),
+        heartbeat_at=moment(text["beat"]),
     )

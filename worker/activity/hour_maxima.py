@@ -14,7 +14,7 @@ from worker.queue import keys
 # KEYS: the hash. ARGV: expiry in seconds, then field, number, …
 _KEEP = """
 for i = 2, #ARGV, 2 do
-  if tonumber(ARGV[i + 1]) > tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or -1) then
+  if tonumber(ARGV[i + 1]) > (tonumber(redis.call('HGET', KEYS[1], ARGV[i])) or -1) then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   end
 end

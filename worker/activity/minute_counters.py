@@ -65,7 +65,7 @@ _ADD_TO_MINUTE, _ADD_TO_HOUR = _MINUTE + _ADD, _HOUR + _ADD
 # KEYS: the same. ARGV: expiry in seconds, then field, number, 1 if the largest number of the minute is kept, …
 _SAMPLE = f"""{_MINUTE}
 for i = 2, #ARGV, 3 do
-  if ARGV[i + 2] == '0' or tonumber(ARGV[i + 1]) > tonumber(redis.call('HGET', key, ARGV[i]) or -1) then
+  if ARGV[i + 2] == '0' or tonumber(ARGV[i + 1]) > (tonumber(redis.call('HGET', key, ARGV[i])) or -1) then
     redis.call('HSET', key, ARGV[i], ARGV[i + 1])
   end
 end

@@ -8,7 +8,6 @@ would read the last seconds again and again. The stream drops old entries; the r
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +28,7 @@ _MAX_CODES = 5
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecord:
-    """A document's outcome in short. `at` is when it was settled, in seconds since 1970."""
+    """A document's outcome in short. `at` is when it was settled, in seconds since 1970, by Redis's clock."""
 
     at: float
     id: str
@@ -56,7 +55,6 @@ def publish(pipe: Pipeline, *, lane: str, worker: str, rows: Sequence[Row]) -> N
             for id_, source, outcome, key, url, codes in rows[start : start + _DOCUMENTS_PER_ENTRY]
         ]
         entry: dict[FieldT, EncodableT] = {
-            "at": f"{time.time():.3f}",
             "lane": lane,
             "worker": worker,
             "told": _encode(part),
@@ -76,7 +74,7 @@ def recent(client: redis.Redis, limit: int) -> tuple[list[OutcomeRecord], str]:
     entries: Entries = client.xrevrange(OUTCOME_FEED, count=max(1, limit))  # type: ignore[assignment]  # see Entries
     if not entries:
         return [], "0"
-    records = [record for _, fields in reversed(entries) for record in _parse(fields)]
+    records = [record for id_, fields in reversed(entries) for record in _parse(id_, fields)]
     return records[-limit:] if limit else [], entries[0][0].decode()
 
 
@@ -109,14 +107,18 @@ def _read(
     for _, entries in reply or ():
         for id_, fields in entries:
             position = id_.decode()
-            records += _parse(fields)
+            records += _parse(id_, fields)
     return records, position
 
 
-def _parse(fields: dict[bytes, bytes]) -> list[OutcomeRecord]:
-    """Return the outcomes in an entry of the stream; an entry of another form gives none."""
+def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> list[OutcomeRecord]:
+    """Return the outcomes in an entry of the stream; an entry of another form gives none. Its id is its time."""
     try:
-        at, lane, worker = moment(fields[b"at"]), fields[b"lane"].decode(), fields[b"worker"].decode()
+        at, lane, worker = (
+            moment(int(entry_id.partition(b"-")[0]) / 1000),
+            fields[b"lane"].decode(),
+            fields[b"worker"].decode(),
+        )
         return [
             OutcomeRecord(
                 at, str(id_), lane, str(source), _text(key), str(outcome), _text(url), tuple(map(str, codes)), worker

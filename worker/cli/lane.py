@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -23,6 +22,7 @@ from worker.dead_letters.replay import operator
 from worker.errors import Exit
 from worker.jobs.lane_repair import wrong_keys
 from worker.monitoring.source_pauses import resume_command
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.lane_pauses import paused
@@ -143,7 +143,7 @@ def pause(
     _require_lane(name)
     _require_source(name, source)
     with writer(settings()) as client:
-        why = lane_pauses.Pause(operator(), time.time(), reason)
+        why = lane_pauses.Pause(operator(), server_time(client), reason)
         is_changed = lane_pauses.pause(client, name, why) if source is None else pause_source(client, name, source, why)
     if is_changed:
         record_action("lane pause", _subject(name, source), reason)

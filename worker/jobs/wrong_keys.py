@@ -2,11 +2,14 @@
 
 No command of Copydesk works on such a key (`WRONGTYPE`), and what it held before is lost. The key is renamed and not
 deleted, because the value may belong to somebody.
+
+A value of the right type that is no number where Copydesk writes numbers counts as absent wherever it is read. In the
+hashes in which it would stay forever it is removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -28,6 +31,22 @@ for n, key in ipairs(KEYS) do
   end
 end
 return wrong
+"""
+
+
+# KEYS: hashes. Removes fields whose value is no whole number that HINCRBY accepts. Returns {key, field, value, …} of them.
+_REMOVE = """#!lua flags=allow-oom
+local removed = {}
+for _, key in ipairs(KEYS) do
+  local flat = redis.call('HGETALL', key)
+  for n = 1, #flat, 2 do
+    if #flat[n + 1] > 18 or not string.match(flat[n + 1], '^%d+$') then
+      redis.call('HDEL', key, flat[n])
+      for _, part in ipairs({key, flat[n], string.sub(flat[n + 1], 1, 100)}) do removed[#removed + 1] = part end
+    end
+  end
+end
+return removed
 """
 
 
@@ -59,6 +78,15 @@ def rename_wrong_keys(client: redis.Redis, types: Mapping[str, str]) -> list[Wro
 def new_name(key: str) -> str:
     """Return the name that `rename_wrong_keys` gives to a key."""
     return keys.FOREIGN + key
+
+
+def remove_unreadable_numbers(client: redis.Redis, hashes: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Remove the fields of `hashes` whose value is no whole number; return (key, field, value) of each.
+
+    Raises redis.RedisError.
+    """
+    flat = [text(part, "backslashreplace") for part in client.eval(_REMOVE, len(hashes), *hashes)]
+    return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
 
 def _find(client: redis.Redis, types: Mapping[str, str], prefix: str) -> list[WrongKey]:

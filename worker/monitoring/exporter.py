@@ -6,7 +6,6 @@ Workers hold no metrics of their own, so nothing is lost when one of them is rec
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
@@ -22,11 +21,13 @@ from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import LOCK_BOUNDS, OTHER, WAIT_BOUNDS, Minute, MinuteCounters
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.source_pauses import paused_sources
 from worker.queue.replies import is_wrong_type
 from worker.settings import Settings
+from worker.store.clock import store_time
 from worker.store.engine import driver_error
 from worker.store.receipts import dead_letter_codes, waiting_for_links
 from worker.store.sources.source_alarms import read_rhythms
@@ -172,7 +173,9 @@ class CopydeskCollector(Collector):
             states[worker.state] += 1
             pool.update("busy" if process.lane else "idle" for process in worker.pool)
             if worker.last_progress is not None:
-                series["copydesk_stalled_seconds"][worker.name,] = max(0.0, time.time() - worker.last_progress)
+                series["copydesk_stalled_seconds"][worker.name,] = max(
+                    0.0, server_time(self._client) - worker.last_progress
+                )
         series["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
         series["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
 
@@ -182,7 +185,7 @@ class CopydeskCollector(Collector):
         state, label = queue.state(), (name,)
         series["copydesk_backlog_documents"][label] = state.backlog
         series["copydesk_pending_documents"][label] = state.pending
-        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
+        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id, server_time(self._client))
         series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
         series["copydesk_added_total"][label] = state.added
         for source in list(paused_sources(self._client, name))[:_MAX_SERIES]:
@@ -192,16 +195,17 @@ class CopydeskCollector(Collector):
 
     def _read_store(self, series: AllSeries) -> None:
         with self._engine.connect() as connection:
+            now = store_time(connection).timestamp()
             for code, count in dead_letter_codes(connection).items():
                 series["copydesk_dead_letters"][code,] = count
             for alarm in read_source_alarms(connection):
                 series["copydesk_source_alarm"][alarm.kind, alarm.source, alarm.site] = 1
             for row in read_rhythms(connection, limit=_MAX_SERIES):
-                age = time.time() - row.last_at.timestamp()
+                age = now - row.last_at.timestamp()
                 series["copydesk_source_last_document_seconds"][row.source,] = max(0.0, age)
             count, since = waiting_for_links(connection)
             series["copydesk_unlinked_articles"][()] = count
-            series["copydesk_link_lag_seconds"][()] = max(0.0, time.time() - since.timestamp()) if since else 0.0
+            series["copydesk_link_lag_seconds"][()] = max(0.0, now - since.timestamp()) if since else 0.0
 
 
 def _family(metric: Metric, series: Series) -> PrometheusMetric:
@@ -226,5 +230,5 @@ def _histogram(metric: Metric, series: Series) -> PrometheusMetric:
     return family
 
 
-def _age(oldest_id: str | None) -> float:
-    return max(0.0, time.time() - id_key(oldest_id)[0] / 1000) if oldest_id else 0.0
+def _age(oldest_id: str | None, now: float) -> float:
+    return max(0.0, now - id_key(oldest_id)[0] / 1000) if oldest_id else 0.0

@@ -21,6 +21,7 @@ from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentence
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.monitoring.status import LaneStatus
+from worker.queue.clock import server_time
 from worker.queue.connection_faults import connection_fault
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.lane_pauses import Pause
@@ -66,19 +67,19 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
     """
     health, rejecting = Health(), list[SourceAlarm]()
     try:
-        alive = workers(client)
+        alive, now = workers(client), server_time(client)
         counted = [worker for worker in alive if host is None or worker.host == host]
         silent_workers = [] if host is not None else missing(client, alive)
         pauses = lane_pauses.paused(client)
         shortage = capacity(settings, client)
         minutes = MinuteCounters(client).window(RECENT_MINUTES)
-        lanes = _read_lanes(settings, client, minutes, pauses)
+        lanes = _read_lanes(settings, client, minutes, pauses, now)
     except (redis.RedisError, OSError) as error:
         fault = connection_fault(settings.redis, error)
         health.unreachable.append(f"{fault.cause}. {fault.remedy}")
     else:
         health.workers = counted
-        _check_workers(health, counted, settings)
+        _check_workers(health, counted, settings, now)
         health.remarks += [
             f"worker {name} fell silent {duration_text(silent)} ago: {FELL_SILENT}" for name, silent in silent_workers
         ]
@@ -97,9 +98,8 @@ def check(settings: Settings, client: redis.Redis, engine: Engine | None, *, hos
 
 
 def _read_lanes(
-    settings: Settings, client: redis.Redis, minutes: Sequence[Minute], pauses: Mapping[str, Pause]
+    settings: Settings, client: redis.Redis, minutes: Sequence[Minute], pauses: Mapping[str, Pause], now: float
 ) -> list[LaneStatus]:
-    now = client.time()[0]
     names = [lane.name for lane in settings.lane_list if client.exists(lane.name)]
     lanes = [read_lane(client, name, minutes, now, pauses.get(name)) for name in names]
     internal = read_lane(client, INTERNAL_LANE, minutes, now, None)
@@ -146,8 +146,8 @@ def _schema_fault(engine: Engine) -> str | None:
         return None
 
 
-def _check_workers(health: Health, alive: list[WorkerState], settings: Settings) -> None:
-    now = time.time()
+def _check_workers(health: Health, alive: list[WorkerState], settings: Settings, now: float) -> None:
+    """Add what is wrong with the workers. `now` is Redis's time, in seconds since 1970."""
     well = [worker for worker in alive if worker.state in ("consuming", "paused")]
     if not alive:
         health.wrong.append(

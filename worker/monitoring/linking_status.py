@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy.engine import Connection
 
 from worker.monitoring.status import LinkingStatus
+from worker.store.clock import store_time
 from worker.store.receipts import linked_by_an_older_rule, linked_provisionally, waiting_for_links
 
 
@@ -16,7 +15,7 @@ def read_linking(connection: Connection, *, is_linking: bool) -> LinkingStatus:
     Raises SQLAlchemy's errors.
     """
     pending, since = waiting_for_links(connection)
-    oldest = round(max(0.0, time.time() - since.timestamp()), 1) if since else None
+    oldest = round(max(0.0, store_time(connection).timestamp() - since.timestamp()), 1) if since else None
     return LinkingStatus(
         is_linking, pending, oldest, linked_provisionally(connection), linked_by_an_older_rule(connection)
     )

@@ -35,6 +35,7 @@ from worker.monitoring.status import (
     WorkerStatus,
     WorkStatus,
 )
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.pauses.lane_pauses import Pause, paused
 from worker.queue.replies import is_wrong_type
@@ -92,8 +93,7 @@ def read_queue(settings: Settings, client: redis.Redis, cache: MinuteCache) -> Q
 
     Raises redis.RedisError.
     """
-    seconds, micros = client.time()
-    now = seconds + micros / 1e6  # the server's time, as in entry ids and minutes
+    now = server_time(client)  # as in entry ids and minutes
     minutes = cache.read(now)
     pauses = paused(client)
     lanes = tuple(read_lane(client, lane.name, minutes, now, pauses.get(lane.name)) for lane in settings.lane_list)

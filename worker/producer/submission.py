@@ -163,9 +163,11 @@ def seconds_of(values: Iterable[bytes | str | None]) -> float:
     for value in values:
         if value is not None:
             try:
-                return min(max(float(text(value)), 0.0), 60.0)
+                seconds = float(text(value))
             except ValueError:
                 continue
+            if not math.isnan(seconds):
+                return min(max(seconds, 0.0), 60.0)
     return 0.0
 
 

@@ -6,6 +6,7 @@ import redis
 
 from worker.producer.submission import LONGEST_TOKEN_SECONDS
 from worker.queue import keys
+from worker.queue.replies import count_in
 from worker.queue.urgent_writes import write_when_full
 
 _PAGE = 1000
@@ -15,7 +16,7 @@ _MAX_PAGES = 100
 
 def remove_lasting_tokens(client: redis.Redis) -> int:
     """Remove tokens that have no expiry or one above `LONGEST_TOKEN_SECONDS`; return how many. Raises redis.RedisError."""
-    cursor, removed = int(client.get(keys.TOKEN_CURSOR) or 0), 0
+    cursor, removed = count_in(client.get(keys.TOKEN_CURSOR)) or 0, 0
     for _ in range(_MAX_PAGES):
         cursor, page = client.scan(cursor, match=f"{keys.TOKENS}*", count=_PAGE)
         if page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TypedDict
 
@@ -10,6 +9,7 @@ import redis
 
 from worker.pipeline import normal_key
 from worker.queue import keys
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id, script
 from worker.queue.oversized import read_prefix
 from worker.queue.pauses.source_pauses import source_kept_by
@@ -83,7 +83,8 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     if not is_entry_id(id_):
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.original_ids(lane), count=1000))
-    return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
+    found = [text(fresh, "replace") for fresh, first in pairs if first == id_.encode()]
+    return [fresh for fresh in found if is_entry_id(fresh)]
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
@@ -112,7 +113,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state=state,
         holder=holder if state == "processing" else None,
         attempts=attempts,
-        waited_seconds=round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
+        waited_seconds=round(max(0.0, server_time(client) - id_key(id_)[0] / 1000), 1),
     )
 
 

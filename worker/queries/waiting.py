@@ -4,7 +4,6 @@ them with its document.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import redis
 
 from worker.queries.pending import PendingEntry, pending, state_of
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import GROUP, LeaseQueue, id_key
 from worker.queue.oversized import EntryPrefix, read_prefix
 
@@ -44,7 +44,7 @@ while #found < limit and scanned < tonumber(ARGV[5]) and bytes < tonumber(ARGV[6
     local fields, entry = reply[1][2], {reply[1][1], '', '', '', 0}
     local places = {source = 2, key = 3, op = 4}
     for i = 1, #fields, 2 do
-      bytes = bytes + #fields[i + 1]
+      bytes = bytes + #fields[i] + #fields[i + 1] + 32  -- an empty field takes time, too
       if fields[i] == 'raw' then
         entry[5] = #fields[i + 1]
       elseif places[fields[i]] then
@@ -117,7 +117,7 @@ def _read(
     reply: Any = client.eval(_LIST, 1, lane, order, source, key, *limits, after, *ids)
     rows, scanned, last = reply
     holders = _holders(client, lane, [row[0] for row in rows])
-    now = time.time()
+    now = server_time(client)
     entries = tuple(
         WaitingEntry(
             _text(row[0]), _text(row[1]), _text(row[2]), _text(row[3]) or "put", int(row[4]), state,

@@ -5,10 +5,15 @@ A process's own clock may be wrong by days, so no stored value depends on it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+
+import redis
+
+from worker.queue.replies import text
 
 Clock = Callable[[], datetime]
 
@@ -25,6 +30,21 @@ def moment(value: str | bytes | float) -> float:
     if not (math.isfinite(seconds) and 0 <= seconds < _MAX_SECONDS):
         raise ValueError("no such time")
     return seconds
+
+
+def server_time(client: redis.Redis) -> float:
+    """Return the server's time, in seconds since 1970. Raises redis.RedisError."""
+    seconds, micros = client.time()
+    return float(seconds + micros / 1e6)
+
+
+def moments(values: Mapping[bytes | str, bytes | str]) -> dict[str, float]:
+    """Return name → seconds since 1970 of the fields of a hash, without those whose value is no such time."""
+    found = {}
+    for name, value in values.items():
+        with contextlib.suppress(ValueError):
+            found[text(name, "replace")] = moment(value)
+    return found
 
 
 def local_clock() -> datetime:

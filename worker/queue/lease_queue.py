@@ -27,7 +27,7 @@ from worker.queue import keys
 from worker.queue.clock import Clock, local_clock, server_clock
 from worker.queue.lane_counts import LaneCounts, LaneState
 from worker.queue.oversized import read_prefix
-from worker.queue.replies import text
+from worker.queue.replies import count_in, text
 
 GROUP = "copydesk"
 _SCRIPTS = ("dispatch", "claim", "hold", "reap", "settle", "requeue", "renew_leases", "state", "counts", "last_id")
@@ -64,9 +64,10 @@ class Dispatched:
 class Claimed:
     """An entry whose lease the caller holds. `attempts` counts earlier attempts that ended in a crash.
 
-    `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
-    of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
-    part that was read.) `original_id`: the id that its producer received, if the entry was added again under another one.
+    `size` is the bytes of all its fields, and 16 for each name and each value (`bytes_of` in `lua/prelude.lua`). An entry
+    beyond the size limit is `truncated`: `fields` holds the beginning of each field, and `raw_size` and `sha256` are those
+    of the whole `raw`. (After two crashes `sha256` covers only the part that was read.) `original_id`: the id that its
+    producer received, if the entry was added again under another one.
     """
 
     id: str
@@ -141,7 +142,8 @@ class LeaseQueue:
         claimed = []
         for n in range(1, len(reply), 5):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            original = text(reply[n + 4]) or None
+            known = text(reply[n + 4], "replace")
+            original = known if is_entry_id(known) else None
             if size > max_bytes:
                 claimed.append(self._claimed_oversized(id_, attempts, size, original))
             else:
@@ -278,8 +280,9 @@ class LeaseQueue:
 
 
 def _counted(flat: Sequence[bytes | int]) -> dict[str, int]:
-    """Return the counts in a flat list of names and numbers."""
-    return {text(name, "replace"): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+    """Return the counts in a flat list of names and numbers, without those that are no numbers."""
+    counts = {text(name, "replace"): count_in(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def script(name: str) -> str:

@@ -39,6 +39,14 @@ def absent_if_wrong(reply: Any) -> Any:
     raise reply
 
 
+def count_in(value: bytes | str | int | None) -> int | None:
+    """Return a count that Copydesk wrote, or None if there is none, or something that is no whole number."""
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None
+
+
 @contextlib.contextmanager
 def suppress_wrong_type() -> Iterator[None]:
     """Suppress the error of a command whose key holds something of another type. Other errors are raised."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.queue import keys
 from worker.queue.lease_queue import CRASHES_EXPIRE_SECONDS, LeaseQueue
+from worker.queue.replies import count_in
 from worker.queue.urgent_writes import write_when_full
 
 
@@ -58,12 +59,15 @@ class StoreTimeouts:
 
     def _known(self, id_: str) -> tuple[int, int]:
         """Return how many time-outs count for an entry, and how many entries were settled when it was recorded."""
-        count, settled = map(int, (self._queue.client.hget(self._key, id_) or b"0 -1").split())
-        return count, settled
+        value = (self._queue.client.hget(self._key, id_) or b"").split()
+        match [count_in(part) for part in value]:
+            case [int(count), int(settled)]:
+                return count, settled
+        return 0, -1
 
     def _settled(self) -> int:
         """Return how many entries of all lanes are settled."""
         with self._queue.client.pipeline(transaction=False) as pipe:
             for lane in self._lanes:
                 pipe.hvals(keys.outcomes(lane))
-            return sum(int(value) for values in pipe.execute() for value in values)
+            return sum(count_in(value) or 0 for values in pipe.execute() for value in values)

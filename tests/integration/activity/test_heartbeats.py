@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from tests.support.databases import SQLITE_BY_DEFAULT
 from worker.activity.heartbeats import PoolProcess, WorkerState, leave, missing, send, workers
+from worker.monitoring.exporter import CopydeskCollector
+from worker.monitoring.health import check
+from worker.settings import Settings
 
 
 def worker(name="host:1", **more):
@@ -20,7 +25,9 @@ def test_a_heartbeat_is_read_as_it_was_sent(redis_client):
     one, two = worker(), worker("host:2", state="paused", reason="by the night shift", last_progress=None, pool=())
     send(redis_client, two)
     send(redis_client, one)
-    assert workers(redis_client) == [one, two]
+    read = workers(redis_client)
+    assert [replace(found, heartbeat_at=0.0) for found in read] == [one, two]
+    assert [found.heartbeat_at for found in read] == [pytest.approx(time.time(), abs=5)] * 2
     assert [found.is_consuming for found in workers(redis_client)] == [True, False]
 
 
@@ -55,3 +62,23 @@ def test_a_dead_worker_with_a_successor_on_its_host_is_not_missing(redis_client)
     assert missing(redis_client, [worker("host:2", started=now - 60)]), "the other was there before"
     assert missing(redis_client, [worker("elsewhere:2", host="elsewhere", started=now - 20)])
     assert missing(redis_client, [worker("host:2", started=now - 20)]) == []
+
+
+@SQLITE_BY_DEFAULT
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_the_clock_of_a_host_decides_neither_who_is_missing_nor_how_long_nothing_moved(
+    redis_client, engine, monkeypatch, seconds
+):
+    now = time.time()
+    state = worker(started=now - 60, since=now - 60, last_progress=now)
+    send(redis_client, worker("dead:1"))
+    redis_client.delete("copydesk:worker:dead:1")
+    redis_client.zadd("copydesk:workers", {"dead:1": now - 30})
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
+    send(redis_client, state)
+    alive = workers(redis_client)
+    assert [found.name for found in alive] == ["host:1"]
+    assert missing(redis_client, alive) == [("dead:1", pytest.approx(30, abs=2))]
+    assert not [reason for reason in check(Settings(), redis_client, engine).reasons if "host:1" in reason]
+    families = {family.name: family for family in CopydeskCollector(Settings(), redis_client, engine).collect()}
+    assert [sample.value for sample in families["copydesk_stalled_seconds"].samples] == [pytest.approx(0, abs=5)]

@@ -27,7 +27,7 @@ def test_too_few_open_files_are_refused_before_anything_starts(tmp_path, words):
     refused = run(tmp_path, words, 40, 40)
     assert refused.returncode == 2
     assert "only 40 files may be open at once, and a worker with 2 pool processes needs 56" in refused.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50  # a fresh Python, on a busy machine
     assert not (tmp_path / ".copydesk").exists()
 
 

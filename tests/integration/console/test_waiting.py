@@ -7,6 +7,7 @@ import pytest
 from tests.integration.console.conftest import HOSTILE, SECRET
 from worker.activity import heartbeats
 from worker.activity.heartbeats import PoolProcess, WorkerState
+from worker.queries import pending
 from worker.queries.waiting import held_entries, waiting_entries
 from worker.queue.lease_queue import LeaseQueue
 
@@ -50,6 +51,16 @@ def test_large_entries_end_the_search_early(redis_client):
         redis_client.xadd("documents", {"raw": "x" * (1 << 20), "source": "large"})
     found = waiting_entries(redis_client, "documents", source="other")
     assert (found.scanned, bool(found.after)) == (16, True)
+
+
+def test_entries_with_many_empty_fields_end_the_search_early(redis_client, monkeypatch):
+    for _ in range(8):
+        redis_client.execute_command("XADD", "documents", "*", *[""] * 200_000)
+    LeaseQueue(redis_client, "documents").ensure()
+    found = waiting_entries(redis_client, "documents", source="other")
+    assert (found.scanned, bool(found.after)) == (6, True), "16 MiB at 3.2 MB"
+    monkeypatch.setattr(pending, "_MAX_SEARCHED_BYTES", 6_000_000)
+    assert pending.find_pending(redis_client, ["documents"], "key") == ([], ["documents"])
 
 
 def test_the_page_shows_states_and_leads_to_one_document(browser, redis_client, entries):

@@ -239,12 +239,12 @@ def test_more_receipts_than_the_stream_holds_are_collected_while_sending(crawler
     assert len(found) == 15_000
 
 
-@pytest.mark.parametrize(("value", "least"), [("1", 1), ("0", 0), (None, 0), ("soon", 0)])
+@pytest.mark.parametrize(("value", "least"), [("1", 1), ("0", 0), (None, 0), ("soon", 0), ("nan", 0)])
 def test_the_client_waits_under_backpressure(crawler, redis_client, value, least):
     if value is not None:
         redis_client.set("copydesk:slow-down:documents", value)
     redis_client.set("copydesk:slow-down", "30")
-    if value in (None, "soon"):
+    if value in (None, "soon", "nan"):
         redis_client.set("copydesk:slow-down", "0")
     started = time.monotonic()
     crawler.submit("a")

@@ -107,7 +107,7 @@ def test_dispatch_is_bounded_in_number_bytes_and_pending(queue):
 def test_a_dispatched_entry_has_its_size_and_not_its_payload(queue):
     submit_entry(queue.client, queue.lane, b"x" * 1000, source="s")
     ((_, size),) = queue.dispatch(limit=1, pending_cap=10, max_bytes=MUCH).entries
-    assert size == 1000 + len(b"raw") + len(b"source") + len(b"s")
+    assert size == 1000 + len(b"raw") + len(b"source") + len(b"s") + 4 * 16
 
 
 def test_an_entry_of_a_living_worker_is_not_reaped(queue):

@@ -9,9 +9,11 @@ from schemas.envelope import parse_envelope
 from tests.support.snapshots import lane
 from worker.jobs import lane_repair
 from worker.monitoring.lane_faults import lane_faults
-from worker.queries.pending import pending
+from worker.queries.pending import added_again, pending
+from worker.queue import keys
 from worker.queue.lease_queue import LeaseQueue
 from worker.queue.server_functions import load_functions
+from worker.queue.store_timeouts import StoreTimeouts
 
 MANY = 5000
 FUTURE = "18446744073709551615-18446744073709551615"
@@ -126,3 +128,25 @@ def test_the_submit_function_adds_all_entries_of_a_call_or_none(queue, documents
     assert queue.client.xlen(queue.lane) == 0
     queue.client.fcall("copydesk_submit", 1, "once:a", queue.lane, 60, "2", "raw", "good")
     assert queue.client.xlen(queue.lane) == 1
+
+
+def test_values_of_other_programs_beside_the_lane_count_as_absent(queue):
+    client, ids = queue.client, [add(queue, "raw", "x") for _ in range(3)]
+    client.hset(queue.oversized, mapping=dict.fromkeys(ids, "abc"))
+    client.hset(keys.original_ids(queue.lane), mapping={**dict.fromkeys(ids, b"\xff"), b"\xff": ids[0]})
+    client.hset(keys.store_timeouts(queue.lane), mapping=dict.fromkeys(ids, "abc"))
+    client.hset(queue.counters, mapping={"stored": "abc", "readded": "1.5"})
+    client.set(keys.clock(queue.lane), "abc")
+    client.hset(queue.paused_sources, queue.lane, "{}")
+    assert dispatched(queue) == []
+    client.delete(queue.paused_sources)
+    assert sorted(dispatched(queue)) == ids, "of a resumed source"
+    assert [entry.original_id for entry in queue.claim("w", ids, lease_seconds=25, max_bytes=1 << 20)] == [None] * 3
+    assert StoreTimeouts(queue).record(ids[0]) == 1
+    assert queue.renew_leases_after_clock_step() == 0
+    assert int(client.get(keys.clock(queue.lane))) > 1_700_000_000_000
+    fresh = queue.requeue(ids[0])
+    assert queue.settle([(ids[1], "stored")]) == [ids[1]]
+    assert queue.state().outcomes == {}
+    assert lane_repair.repair(queue).vanished == 2, "the entry that is settled and the one that was added again"
+    assert added_again(client, [queue.lane], ids[0]) == [fresh]

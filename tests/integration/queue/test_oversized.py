@@ -88,6 +88,17 @@ def test_only_a_bounded_number_of_fields_is_kept(queue):
     assert len(entry.fields) < 30
 
 
+def test_empty_fields_count_in_the_limits_of_a_batch_and_of_an_entry(queue):
+    for _ in range(4):
+        queue.client.execute_command("XADD", queue.lane, "*", *[""] * 200_000)
+    ids = [
+        id_ for id_, size in queue.dispatch(limit=100, pending_cap=1000, max_bytes=4 << 20).entries if size == 3_200_000
+    ]
+    assert len(ids) == 2
+    (entry, _) = queue.claim("w", ids, lease_seconds=60, max_bytes=MUCH)
+    assert (entry.truncated, entry.size, entry.fields) == (True, 3_200_000, {b"": b""})
+
+
 def test_an_entry_with_many_fields_can_be_added_again(queue):
     id_ = queue.client.xadd(queue.lane, {"raw": b"x", **{f"field {n}": b"x" for n in range(5000)}}).decode()
     claim_all(queue)

@@ -11,9 +11,12 @@ from sqlalchemy import insert, select
 from tests.faults.registry import Unavailable, faketime
 from tests.support.runtime_hooks import SHORT, article
 from tests.support.servers import Background, copydesk, until
+from worker.activity.heartbeats import workers
 from worker.documents.limits import Limits
+from worker.monitoring.health import check
 from worker.pipeline import Batch, process
 from worker.queue.lease_queue import LeaseQueue
+from worker.queue.pauses.source_pauses import paused_sources
 from worker.settings import Settings
 from worker.store import tables
 from worker.store.engine import make_engine
@@ -27,7 +30,7 @@ def off_by(tmp_path):
     """`off_by(days)`: the environment of a process whose clock is shifted so far."""
 
     def environment(days):
-        clock = tmp_path / "clock"
+        clock = tmp_path / f"clock of {days}"
         try:
             found = faketime(clock)
         except Unavailable as why:
@@ -116,3 +119,22 @@ def test_maintenance_with_a_clock_two_months_ahead_deletes_nothing_young(off_by,
     assert done.returncode == 0, done.stderr
     with engine.connect() as connection:
         assert [bytes(one) for one in connection.scalars(select(tables.raw_documents.c.sha256))] == [b"\1" * 32]
+
+
+def test_workers_of_hosts_with_wrong_clocks_stay_visible_and_healthy(off_by, settings, redis_client, tmp_path):
+    one, two = ({**settings, **off_by(days)} for days in (-1, 1))
+    options = ("worker", "--no-supervised", "--concurrency", "1")
+    with Background(*options, cwd=tmp_path, **one), Background(*options, cwd=tmp_path, **two):
+        until(lambda: sum(worker.is_consuming for worker in workers(redis_client)) == 2, what="both consume")
+        looks = []
+        for _ in range(50):
+            looks.append(workers(redis_client))
+            time.sleep(0.1)  # together more than two heartbeats
+        assert {len(alive) for alive in looks} == {2}
+        now, alive = time.time(), looks[-1]
+        assert all(0 <= now - worker.started < 120 and now - worker.last_progress < 10 for worker in alive)
+        reasons = check(Settings(), redis_client, None).reasons
+        assert not [reason for reason in reasons if "worker " in reason], reasons
+        paused = copydesk("lane", "pause", "documents", "--source", "s", cwd=tmp_path, **one)
+        assert paused.returncode == 0, paused.stderr
+        assert paused_sources(redis_client, "documents")["s"].at == pytest.approx(now, abs=60)

@@ -1,4 +1,4 @@
-"""Keys in Redis that another program has overwritten with a value of another type, while a worker runs."""
+"""Keys in Redis that another program has overwritten, with another type or with other content, while a worker runs."""
 
 from __future__ import annotations
 
@@ -144,3 +144,49 @@ def test_changes_that_cannot_be_published_are_logged(system, client):
     assert outcome(client) == "stored"
     until(lambda: "Changes could not be published" in dict(logged(worker)), seconds=20, what="it is logged")
     client.delete(keys.CHANGE_FEED)
+
+
+def test_a_number_that_cannot_be_read_is_removed_and_said_once(system, client):
+    _, _, worker = system
+    client.hset(keys.outcomes("documents"), "stored", "abc")
+    said = ("A value in a key was no number", "the field stored of copydesk:outcomes:documents was abc")
+    until(seconds=20, condition=lambda: said in logged(worker), what="it is logged")
+    assert outcome(client) == "stored"
+    until(lambda: client.hget(keys.outcomes("documents"), "stored") == b"1", seconds=20, what="it counts again")
+    assert logged(worker).count(said) == 1
+
+
+def of_minute(client):
+    return keys.minute(int(client.time()[0] // 60))
+
+
+CONTENT = {
+    "an outcome": lambda client: client.hset(keys.outcomes("documents"), "x", "abc"),
+    "the count of an outcome": lambda client: client.hset(keys.outcomes("documents"), "rejected", "abc"),
+    "a fraction": lambda client: client.hset(keys.outcomes("documents"), "x", "1.5"),
+    "bytes": lambda client: client.hset(keys.outcomes("documents"), b"\xff", b"\xff"),
+    "the time of the last check": lambda client: client.set(keys.clock("documents"), "abc"),
+    "when a lane was resumed": lambda client: client.hset(keys.RESUMED_LANES, mapping={"documents": "abc", b"\xff": "nan"}),
+    "when a source was resumed": lambda client: client.hset(keys.resumed_sources("documents"), "s", "abc"),
+    "another worker": lambda client: [
+        client.zadd(keys.WORKERS, {"x:1": client.time()[0], b"\xff": 9e15}), client.hset(keys.worker("x:1"), "name", b"\xff")
+    ],
+    "the delay of producers": lambda client: client.mset({keys.SLOW_DOWN: "abc", keys.slow_down("documents"): "nan"}),
+    "the cursor": lambda client: client.set(keys.TOKEN_CURSOR, "abc"),
+    "counters": lambda client: client.hset(of_minute(client), "a\x1fdocuments", "zz"),
+    "an entry of the feed": lambda client: client.xadd(keys.OUTCOME_FEED, {"told": "{"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overwrite_value", CONTENT.values(), ids=CONTENT)
+def test_a_value_that_cannot_be_read_stops_neither_the_worker_nor_a_command(system, client, overwrite_value):
+    folder, settings, worker = system
+    overwrite_value(client)
+    for command in (["status"], ["health"], ["audit"], ["lane", "list"], ["tail", "--last", "3", "--seconds", "0.1"]):
+        shown = copydesk(*command, cwd=folder, **settings)
+        assert "Traceback" not in shown.stdout + shown.stderr, command
+        assert shown.returncode == 0 or command in (["health"], ["audit"]), shown.stderr
+    assert outcome(client) == "stored"
+    log = worker.log.read_text("utf-8")
+    assert not [event for event, _ in logged(worker) if "failed" in event]
+    assert "Redis cannot be used" not in log

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from starlette.responses import Response
 
 from schemas.envelope import is_source
@@ -12,6 +10,7 @@ from worker.console.recording import actor, record
 from worker.console.rendering import local_path, redirect, render
 from worker.console.request_context import HttpError, RequestContext
 from worker.monitoring.lane_faults import lane_faults
+from worker.queue.clock import server_time
 from worker.queue.pauses import lane_pauses
 from worker.queue.pauses.source_pauses import pause_source, resume_source
 
@@ -90,4 +89,4 @@ def _reason(console: ConsoleContext, context: RequestContext) -> lane_pauses.Pau
     reason = context.form_value("reason")
     if not reason:
         raise HttpError(422, "Give a reason, for those who find it paused.")
-    return lane_pauses.Pause(actor(console, context), time.time(), reason)
+    return lane_pauses.Pause(actor(console, context), server_time(console.client), reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.engine import Connection
 from worker.monitoring.sources.alarm import SourceAlarm
 from worker.monitoring.sources.operational_clock import OperationalClock
 from worker.monitoring.sources.standstills import Period, read_standstills
+from worker.store.clock import store_time
 from worker.store.sources import source_alarms
 
 _MOST = 200
@@ -19,7 +19,7 @@ _MOST = 200
 
 def read_source_alarms(connection: Connection) -> tuple[SourceAlarm, ...]:
     """Return the alarms, at most 200. Raises SQLAlchemy's errors."""
-    now, standstills = time.time(), read_standstills(connection)
+    now, standstills = store_time(connection).timestamp(), read_standstills(connection)
     return tuple(_alarm(row, now, standstills) for row in source_alarms.read_alarms(connection, _MOST))
 
 

@@ -19,7 +19,7 @@ for _, id in ipairs(ids) do
   if held and not source_kept_by(held[2]) and (held[2] == ARGV[3] or held[2] == ARGV[2] or tonumber(held[3]) >= tonumber(ARGV[4])) then
     -- The same consumer asks again when the reply was lost. Nothing crashed, so that is no second attempt.
     local count = held[2] == ARGV[2] and held[4] or held[4] + 1
-    local size = tonumber(has_sizes and redis.call('HGET', KEYS[2], id) or 0)
+    local size = has_sizes and tonumber(redis.call('HGET', KEYS[2], id)) or 0
     local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', count}
     if size > max_bytes then claim[#claim + 1] = 'JUSTID' end
     local claimed = redis.call(unpack(claim))[1]
@@ -29,8 +29,8 @@ for _, id in ipairs(ids) do
     elseif claimed then
       local fields = {}
       if size <= max_bytes then
-        fields, size = claimed[2], 0
-        for _, part in ipairs(fields) do size = size + #part end
+        fields = claimed[2]
+        size = bytes_of(fields)
         if size > max_bytes then
           redis.pcall('HSET', KEYS[2], id, size)
           claimed, fields = nil, {}

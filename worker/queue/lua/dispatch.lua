@@ -33,12 +33,6 @@ local function add(id, size)
   out[#out + 1] = size
 end
 
-local function bytes_of(fields)
-  local size = 0
-  for _, part in ipairs(fields) do size = size + #part end
-  return size
-end
-
 -- Entries that need no place in the batch, and their bytes: they are limited too, so that this script ends soon.
 local skipped, skipped_bytes = 0, 0
 local function has_time() return skipped < 500 and skipped_bytes < max_bytes end
@@ -50,7 +44,7 @@ local function add_resumed(rest)
       local held = redis.call('XPENDING', lane, group, '-', '+', 1, consumer)[1]
       if not held then break end
       local id, count = held[1], held[4]
-      local known_size = redis.call('HGET', KEYS[2], id)
+      local known_size = tonumber(redis.call('HGET', KEYS[2], id))
       local claim = {'XCLAIM', lane, group, ARGV[2], 0, id, 'RETRYCOUNT', count}
       if count > 1 then
         -- A process crashed while it was reading this entry. The reaper sends such entries alone.
@@ -61,7 +55,7 @@ local function add_resumed(rest)
       if known_size or count > 1 then claim[#claim + 1] = 'JUSTID' end
       local claimed = redis.call(unpack(claim))[1]
       if claimed and count == 1 then
-        add(id, known_size and tonumber(known_size) or bytes_of(claimed[2]))
+        add(id, known_size or bytes_of(claimed[2]))
       else
         if not claimed then redis.call('XACK', lane, group, id) end
         skipped = skipped + 1

@@ -29,10 +29,9 @@ while true do
     out[1] = from
     break
   end
-  from, entries = '(' .. entry[1], entries + 1
+  from, entries, bytes = '(' .. entry[1], entries + 1, bytes + bytes_of(entry[2])
   local key, raw
   for n = 1, #entry[2], 2 do
-    bytes = bytes + #entry[2][n] + #entry[2][n + 1]
     if entry[2][n] == 'key' then key = entry[2][n + 1] end
     if entry[2][n] == 'raw' then raw = entry[2][n + 1] end
   end

@@ -2,7 +2,8 @@
 
 -- Whether a key holds a hash. The scripts of a batch (claim, settle) read a hash only if so, and write it with pcall: another
 -- program may have overwritten it. An error would hold up the entries until their lease expires, or hide that they were
--- settled. The hash counts as empty until the dispatcher has repaired it (key_check.py).
+-- settled. The hash counts as empty until the dispatcher has repaired it (key_check.py). So does a value in it that is no
+-- number: tonumber gives nil, and HINCRBY an error.
 local function is_hash(key) return redis.call('TYPE', key).ok == 'hash' end
 
 -- Calls a command once for every 1,000 of `values`. `head` and `tail` are its arguments before and after them.
@@ -13,6 +14,15 @@ local function in_parts(head, values, tail)
     for _, word in ipairs(tail or {}) do command[#command + 1] = word end
     redis.call(unpack(command))
   end
+end
+
+-- Returns the bytes of an entry's fields {name, value, …}, with 16 for each name and each value: an empty one takes memory
+-- and time too, here and in the worker. With 0 for them, a batch of 200 entries with 400,000 empty fields had no bytes, and
+-- blocked Redis for 12 s.
+local function bytes_of(fields)
+  local size = 16 * #fields
+  for _, part in ipairs(fields) do size = size + #part end
+  return size
 end
 
 -- Returns the fields {name, value, …} with which an entry is added again. An entry of more than 2,000 fields keeps the
@@ -34,6 +44,11 @@ local function fitting(fields)
     end
   end
   return chosen
+end
+
+-- Returns the id that a producer received for an entry. `original_ids`: the hash of those that were added again.
+local function original_id(original_ids, id)
+  return string.match(redis.call('HGET', original_ids, id) or '', '^%d+%-%d+$') or id
 end
 
 -- Whether an id is smaller than another one. Compares texts: ids may be larger than the integers that numbers hold exactly.

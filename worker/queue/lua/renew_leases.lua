@@ -5,7 +5,7 @@
 -- KEYS: stream, the time of the last check (string, ms). ARGV: group. Returns how many leases were renewed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local before = tonumber(redis.call('GET', KEYS[2]) or '0')
+local before = tonumber(redis.call('GET', KEYS[2])) or 0
 local renewed = 0
 if now < before - 1000 then
   for _, holder in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1])[4] or {}) do

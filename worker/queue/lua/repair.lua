@@ -31,9 +31,9 @@ while true do
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
-    redis.call('HSET', original_ids, fresh, redis.call('HGET', original_ids, entry[1]) or entry[1])
+    redis.call('HSET', original_ids, fresh, original_id(original_ids, entry[1]))
     redis.call('XDEL', aside, entry[1])
-    redis.call('HINCRBY', counters, 'readded', 1)
+    redis.pcall('HINCRBY', counters, 'readded', 1)
     moved = moved + 1
   end
 end
@@ -42,7 +42,7 @@ if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[3]) end
 
 found = info()
 local settled = 0
-for _, count in ipairs(redis.call('HVALS', counters)) do settled = settled + count end
+for _, count in ipairs(redis.call('HVALS', counters)) do settled = settled + (tonumber(string.match(count, '^%d+$')) or 0) end
 local vanished = found['entries-added'] - settled - found['length']
-if vanished > 0 then redis.call('HINCRBY', counters, 'vanished', vanished) end
+if vanished > 0 then redis.pcall('HINCRBY', counters, 'vanished', vanished) end
 return {moved, vanished}

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import redis
 
-from worker.queue.clock import moment
+from worker.queue.clock import moment, moments
 from worker.queue.keys import PAUSED_LANES, RESUMED_LANES
 from worker.queue.replies import suppress_wrong_type, text
 from worker.queue.urgent_writes import write_when_full
@@ -69,4 +69,4 @@ def resume(client: redis.Redis, lane: str) -> bool:
 
 def resumed(client: redis.Redis) -> dict[str, float]:
     """Return lane → when it was last resumed, in seconds since 1970. Raises redis.RedisError."""
-    return {text(lane): float(at) for lane, at in client.hgetall(RESUMED_LANES).items()}
+    return moments(client.hgetall(RESUMED_LANES))

@@ -14,9 +14,9 @@ from dataclasses import asdict
 import redis
 
 from worker.queue import keys
+from worker.queue.clock import moments
 from worker.queue.lease_queue import PAUSED_LANE
 from worker.queue.pauses.lane_pauses import Pause, read_pauses
-from worker.queue.replies import text
 from worker.queue.urgent_writes import write_when_full
 
 RESUMED_EXPIRE_SECONDS = 7200
@@ -46,7 +46,7 @@ def resume_source(client: redis.Redis, lane: str, source: str) -> bool:
 
 def resumed_sources(client: redis.Redis, lane: str) -> dict[str, float]:
     """Return source → when it was last resumed, in seconds since 1970, of the last hours. Raises redis.RedisError."""
-    return {text(source, "replace"): float(at) for source, at in client.hgetall(keys.resumed_sources(lane)).items()}
+    return moments(client.hgetall(keys.resumed_sources(lane)))
 
 
 def source_kept_by(consumer: str) -> str | None:

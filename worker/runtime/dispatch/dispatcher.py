@@ -108,7 +108,7 @@ class DispatchLoop(threading.Thread):
         self._next_forget = time.monotonic() + _FORGET_EVERY_SECONDS
 
     def condition(self) -> tuple[str, str, float | None]:
-        """Return (state, its reason as a sentence, time.time() of the last step). See `heartbeats.WorkerState`."""
+        """Return (state, its reason as a sentence, time.monotonic() of the last step). See `heartbeats.WorkerState`."""
         return self._state, self._reason, self._last_round
 
     def stop(self) -> None:
@@ -214,8 +214,8 @@ class DispatchLoop(threading.Thread):
         return True
 
     def _set_condition(self, state: str, reason: str) -> None:
-        self._state, self._reason, self._last_round = state, reason, time.time()
-        self._last_step = time.monotonic()
+        self._state, self._reason = state, reason
+        self._last_round = self._last_step = time.monotonic()
 
     def _waiting(self) -> int:
         """Return the number of documents on all lanes, for a log line; 0 when Redis does not answer."""

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 import redis
 
 from worker.activity.backpressure import Load, Thresholds, slow_down
+from worker.producer.submission import seconds_of
 from worker.queue import keys
+from worker.queue.clock import server_time
 from worker.queue.lease_queue import LeaseQueue, id_key
 from worker.queue.replies import suppress_wrong_type
 from worker.queue.urgent_writes import write_when_full
@@ -40,8 +42,9 @@ class SlowDown:
         if trouble:
             write_when_full(self._client, "SET", keys.STORE_TROUBLE, "1", "EX", _TROUBLE_SECONDS)
         store_trouble, *earlier = self._client.mget([keys.STORE_TROUBLE, *by_lane])
-        seconds, clock = self._client.time()
-        now = seconds + clock / 1e6  # the server's clock, which also made the ids
+        now = server_time(self._client)  # the clock that also made the ids
+        if store_trouble is not None:  # another program may have set it without an expiry
+            self._client.expire(keys.STORE_TROUBLE, _TROUBLE_SECONDS, lt=True)
         waits = []
         for queue, before in zip(lanes, earlier, strict=True):
             wait = 0.0  # to a lane that is no stream nobody can add anything, and producers of the others continue
@@ -49,7 +52,7 @@ class SlowDown:
                 state = queue.counts()
                 oldest = now - id_key(state.oldest_id)[0] / 1000 if state.oldest_id else 0.0
                 load = Load(state.waiting, max(oldest, 0.0), trouble=store_trouble is not None)
-                wait = slow_down(load, float(before or 0), self._limits)
+                wait = slow_down(load, seconds_of([before]), self._limits)
             waits.append(wait)
         with self._client.pipeline(transaction=True) as pipe:
             for key, wait in zip((*by_lane, keys.SLOW_DOWN), (*waits, max(waits, default=0.0)), strict=True):

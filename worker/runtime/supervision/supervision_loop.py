@@ -22,6 +22,7 @@ from worker.activity import heartbeats
 from worker.activity.heartbeats import HEARTBEAT_SECONDS, PoolProcess, WorkerState
 from worker.activity.minute_counters import Counts, MinuteCounters
 from worker.activity.stop_requests import take_stop_request
+from worker.queue.clock import server_time
 from worker.queue.connection import connect
 from worker.queue.crashes import CrashReport
 from worker.queue.lease_queue import LeaseQueue
@@ -42,7 +43,7 @@ _LOSS_POLL_SECONDS = 0.2
 _LOOP_TIMER_SECONDS = 0.2
 _LOGGED_IDS = 10
 _ANSWER_SECONDS = 3.0
-"""How long Redis may take to answer a ping. All other commands wait longer, and some are repeated, up to half a minute."""
+"""How long Redis may take to tell its time. All other commands wait longer, and some are repeated, up to half a minute."""
 
 
 class Supervision(bootsteps.StartStopStep):
@@ -94,16 +95,16 @@ class SupervisionLoop(threading.Thread):
         self._stuck = StuckChildren(config.watchdog_seconds)
         self.loop_ran_at = time.monotonic()
         """time.monotonic() at which Celery's event loop last ran its timer."""
-        host, now = socket.gethostname(), time.time()
+        host = socket.gethostname()
+        self._started_at = self._changed_at = time.monotonic()
         self._worker = WorkerState(
             name=f"{host}:{os.getpid()}",
             host=host,
             pid=os.getpid(),
             version=metadata.version("copydesk"),
-            started=now,
+            started=0.0,
             lanes=tuple(lane.name for lane in config.lane_list),
             concurrency=controller.concurrency,
-            since=now,
         )
         self._admission = AdmissionControl(config, self._client, self._worker.name)
 
@@ -120,8 +121,7 @@ class SupervisionLoop(threading.Thread):
     def run(self) -> None:
         while not self._ended.is_set():
             try:
-                self._ping()
-                self._update_state()
+                self._update_state(self._server_time())
                 self._send_heartbeat()
                 self._stop_if_asked()
                 self._restart_what_hangs()
@@ -135,10 +135,13 @@ class SupervisionLoop(threading.Thread):
         except redis.RedisError:
             return
 
-    def _ping(self) -> None:
-        """Report a Redis that accepts commands and does not answer, soon after it stopped answering. Raises redis.RedisError."""
+    def _server_time(self) -> float:
+        """Return Redis's time, in seconds since 1970.
+
+        Reports a Redis that accepts commands and does not answer, soon after it stopped answering. Raises redis.RedisError.
+        """
         try:
-            self._pinging.ping()
+            return server_time(self._pinging)
         except redis.TimeoutError as error:
             if self._dispatcher.loop is not None:
                 self._dispatcher.loop.report_silent_redis(error)
@@ -223,13 +226,21 @@ class SupervisionLoop(threading.Thread):
             next=lost.next,
         )
 
-    def _update_state(self) -> None:
+    def _update_state(self, now: float) -> None:
+        """Update the state of this worker. `now` is Redis's time, in seconds since 1970.
+
+        All times are computed anew from this process's monotonic clock: the clocks of the host and of Redis may differ, and
+        either may be set.
+        """
         worker, loop = self._worker, self._dispatcher.loop
         state, reason, progress = loop.condition() if loop is not None else ("starting", "", None)
         if state != worker.state:
-            worker.since = time.time()
-        worker.state, worker.reason, worker.last_progress = state, reason, progress
-        worker.pool = pool_processes(self._controller)
+            self._changed_at = time.monotonic()
+        offset = now - time.monotonic()
+        worker.started, worker.since = offset + self._started_at, offset + self._changed_at
+        worker.last_progress = None if progress is None else offset + progress
+        worker.state, worker.reason = state, reason
+        worker.pool = pool_processes(self._controller, now - time.time())
         self._last_pool = worker.pool or self._last_pool  # keep the last known pool: a cold stop removes it first
 
     def _send_heartbeat(self) -> None:
@@ -250,12 +261,15 @@ class SupervisionLoop(threading.Thread):
             loop.blocked = self._admission.capacity.full
 
 
-def pool_processes(controller: Controller) -> tuple[PoolProcess, ...]:
-    """Return the pool's processes and the batch of each, as the main process knows them."""
+def pool_processes(controller: Controller, offset: float) -> tuple[PoolProcess, ...]:
+    """Return the pool's processes and the batch of each, as the main process knows them.
+
+    `offset`: by how many seconds Redis's clock is ahead of this host's.
+    """
     busy = {}
     for request in list(celery_state.active_requests):
         if request.worker_pid is None or request.task_name != "copydesk.ingest":
             continue
         lane, ids = request.args if len(request.args) == 2 else (None, ())
-        busy[request.worker_pid] = PoolProcess(request.worker_pid, lane, len(ids), request.time_start)
+        busy[request.worker_pid] = PoolProcess(request.worker_pid, lane, len(ids), request.time_start + offset)
     return tuple(busy.get(pid, PoolProcess(pid)) for pid in pool_pids(controller))

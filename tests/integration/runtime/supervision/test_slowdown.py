@@ -55,3 +55,9 @@ def test_an_unreachable_store_slows_all_lanes_down(redis_client, delays):
 def test_the_waits_expire_within_seconds(redis_client, delays):
     delays()
     assert all(0 < redis_client.pttl(key) <= 8000 for key in (KEY, f"{KEY}:documents"))
+
+
+def test_trouble_that_another_program_set_without_an_expiry_ends_too(redis_client, delays):
+    redis_client.set("copydesk:store-trouble", "x")
+    assert delays() == [5, 5, 5]
+    assert 0 < redis_client.pttl("copydesk:store-trouble") <= 5000
