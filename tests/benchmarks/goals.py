@@ -43,7 +43,7 @@ def goals(results: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
         results.get("growth", {}), key=lambda name: int(name.split()[0].replace(",", "")) if name[:1].isdigit() else 0
     )
     if len(sizes) > 1:
-        at_least(f"{sizes[-1]}, of {sizes[0]}", rate("growth", sizes[-1]), rate("growth", sizes[0]), 0.8)
+        at_least(f"{sizes[-1]}, of {sizes[0]}", rate("growth", sizes[-1]), rate("growth", sizes[0]), 0.9)
     waiting = list(results.get("backlog", {}))
     if len(waiting) > 1:
         at_least(f"{waiting[-1]}, of {waiting[0]}", rate("backlog", waiting[-1]), rate("backlog", waiting[0]), 0.95)

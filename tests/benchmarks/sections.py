@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, measured, throughput
+from tests.benchmarks.contenders import LANE, ROOT, Copydesk, Run, Setting, Worker, throughput
 from tests.benchmarks.generator import Document
 from tests.support.servers import VALID, command, environment, until
 from worker.producer.client import Submission, submit_entry, submit_many
@@ -48,10 +49,16 @@ def latency(setting: Setting, documents: list[Document]) -> dict[str, float]:
     return {"p50": statistics.median(took), "p99": statistics.quantiles(took, n=100)[98]}
 
 
-def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: list[Document]) -> list[Run]:
-    """Measure throughput into a store that already holds `articles` articles with their child rows; one run a pass."""
+@contextlib.contextmanager
+def grown(setting: Setting, articles: int, warm: list[Document]) -> Iterator[tuple[Copydesk, Worker]]:
+    """Yield a worker that has stored `warm` into a store which already holds `articles` articles with their child rows.
+
+    The store is not vacuumed by itself: a run is shorter than a minute, so it would be in some runs and not in others.
+    """
     contender = Copydesk(setting)
     contender.prepare()
+    with psycopg.connect(setting.database_url) as connection:
+        connection.execute(_NO_AUTOVACUUM)
     if articles:
         grow(setting.database_url, articles)
     worker = contender.start()
@@ -62,9 +69,15 @@ def grown(setting: Setting, articles: int, passes: list[list[Document]], warm: l
             seconds=contender.timeout_seconds,
             what="the first documents are stored",
         )
-        return [measured(contender, worker, documents) for documents in passes]
+        yield contender, worker
     finally:
         worker.stop()
+
+
+def vacuum(url: str) -> None:
+    """Vacuum and analyse all tables. A checkpoint does not follow."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
 
 
 def grow(url: str, articles: int) -> None:
@@ -87,6 +100,11 @@ def grow(url: str, articles: int) -> None:
     run("VACUUM ANALYZE")
     run("CHECKPOINT")
 
+
+_NO_AUTOVACUUM = """DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    LOOP EXECUTE 'ALTER TABLE ' || name || ' SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)'; END LOOP;
+END $$"""
 
 _INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
     WHERE NOT indisunique AND indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"""
@@ -112,6 +130,8 @@ _GROWTH = (
          worker, attempts, timings)
        SELECT 'documents', n || '-0', 'stored', 'put', 'grown', n || '.md', n, n, '[]', '[]', now(), now(), 'grown', 1, '{}'
        FROM generate_series(1, %(n)s) n""",
+    # A store of this age has counted its receipts and indexed its words.
+    "INSERT INTO roll_ups (name, until) VALUES ('sources', now()), ('words', now())",
     "SELECT setval(pg_get_serial_sequence(t, 'id'), %(n)s + 2000) FROM unnest(ARRAY['articles', 'documents', 'providers']) t",
 )
 

@@ -38,6 +38,8 @@ class SqlLoader:
         """When the writer lock was obtained, as `time.perf_counter` counts; known after the first load."""
         self._ahead: Collection[bytes] = ()
         """The articles that the first load loaded for the second."""
+        self._absent: Collection[bytes] = ()
+        """Those of them that are not stored. The later loads do not look for them again."""
         self._articles: list[Result[ArticleRow]] = []
         self._sources: list[Result[DocumentRow]] = []
 
@@ -71,7 +73,7 @@ class SqlLoader:
 
     def articles(self, keys: ArticleKeys) -> StoredArticles:
         fetch, values = self._fetch, keys._asdict()
-        absent = set(self._ahead).difference(row.url_hash for one in self._articles for row in one.rows)
+        absent = self._absent = set(self._ahead).difference(row.url_hash for one in self._articles for row in one.rows)
         self._fetch_articles(set(keys.touched).difference(self._ahead), keys.known)
         forms = fetch(queries.FORMS, values)
         child_rows = {}
@@ -97,14 +99,15 @@ class SqlLoader:
 
     def urls(self, keys: UrlKeys) -> StoredUrls:
         fetch, values = self._fetch, keys._asdict() | {"most": bounds.MOST_NAMERS}
-        articles = fetch(queries.ARTICLES, values)
+        stored = {"urls": set(keys.urls).difference(self._absent)}
+        articles = fetch(queries.ARTICLES, stored)
         alias_claims = fetch(queries.ALIAS_CLAIMS, values)
-        targets = fetch(queries.TARGETS, values)
+        targets = fetch(queries.TARGETS, {"linked": {*keys.urls, *keys.reassigned}, "most": bounds.MOST_NAMERS})
         namers = fetch(queries.NAMERS, values)
         forms = fetch(queries.REVISED_FORMS, values)
         items = fetch(queries.ITEMS, values)
         images = fetch(queries.IMAGE_USES, values)
-        stub_images = fetch(queries.STUB_IMAGES, values)
+        stub_images = fetch(queries.STUB_IMAGES, stored)
         providers = fetch(queries.PROVIDERS, values)
         shown_providers = fetch(queries.SHOWN_PROVIDERS, values)
         topics = fetch(queries.TOPIC_ROWS, values)

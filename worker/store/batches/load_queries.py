@@ -182,10 +182,10 @@ TARGETS = Query(
     # The first link is the one that a pass of `background/target_step.py` moves first. So if it points to what the URL
     # means, the others do too or a pass will move them. The order also makes PostgreSQL use the index that begins with
     # target_hash: without it, it expects to find some row of any index soon.
-    "WITH w(url_hash) AS ({table urls}) SELECT w.url_hash, q.namers, q.target FROM w CROSS JOIN LATERAL"
+    "WITH w(url_hash) AS ({table linked}) SELECT w.url_hash, q.namers, q.target FROM w CROSS JOIN LATERAL"
     f" (SELECT count(*) AS namers, (array_agg(x.target_id))[1] AS target FROM ({_MOST_LISTED}) x) q WHERE q.namers > 0",
-    {"urls": _HASH},
-    sqlite="WITH w(url_hash) AS ({table urls}) SELECT * FROM"
+    {"linked": _HASH},
+    sqlite="WITH w(url_hash) AS ({table linked}) SELECT * FROM"
     f" (SELECT w.url_hash, (SELECT count(*) FROM ({_MOST_LISTED}) x) AS namers, ({_FIRST_LISTED}) FROM w) WHERE namers > 0",
 )
 REVISED_FORMS: Query[Pair[int, str]] = Query(

@@ -137,8 +137,7 @@ def url_keys(
     `domains`, `slugs`: of the providers and topics that documents state.
     """
     before = articles.children
-    items = {h for h, one in changes.documents.items() if one.is_reassigned}
-    urls, unnamed, images, topics = set[bytes](), set[bytes](), set[bytes](), set(slugs)
+    urls, items, unnamed, images, topics = set[bytes](), set[bytes](), set[bytes](), set[bytes](), set(slugs)
     for row in articles.rows.values():
         items |= before.named(row.id, "contains")
         urls |= before.claimed(row.id) | before.named(row.id, "related")
@@ -160,6 +159,7 @@ def url_keys(
         unnamed=unnamed - articles.live.keys(),
         revised=[one.id for one in articles.live.values() if one.parts is None],
         items=items,
+        reassigned={h for h, one in changes.documents.items() if one.is_reassigned},
         images=images,
         domains=domains,
         slugs=topics,

@@ -246,10 +246,11 @@ class StoredArticles:
 
 
 class UrlKeys(NamedTuple):
-    """`urls`: all URLs that the touched articles claim or name, before or after. `touched`: ids of the articles that the
-    earlier load returned; `undescribed`: those of them that no document describes any more. `unnamed`: URLs that may have
-    lost the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes. `items`:
-    documents that items of collections may name. `domains`: of providers; `slugs`: of topics.
+    """`urls`: all URLs that the touched articles claim or name, before or after, and `items`. `touched`: ids of the articles
+    that the earlier load returned; `undescribed`: those of them that no document describes any more. `unnamed`: URLs that
+    may have lost the article whose entry their stub shows. `revised`: ids of articles whose revision alone changes.
+    `items`: what the items of collections name, documents or URLs. `reassigned`: documents of the batch that describe
+    another article now; collections may name them, but they are no URLs. `domains`: of providers; `slugs`: of topics.
     """
 
     urls: Collection[bytes] = ()
@@ -258,6 +259,7 @@ class UrlKeys(NamedTuple):
     unnamed: Collection[bytes] = ()
     revised: Collection[int] = ()
     items: Collection[bytes] = ()
+    reassigned: Collection[bytes] = ()
     images: Collection[bytes] = ()
     domains: Collection[str] = ()
     slugs: Collection[str] = ()

@@ -45,7 +45,7 @@ class Urls:
     """
 
     def __init__(self, articles: ArticleChanges, documents: DocumentChanges, keys: UrlKeys, stored: StoredUrls) -> None:
-        """Decide each of `keys.urls`."""
+        """Decide each of `keys.urls` and `keys.reassigned`."""
         self.targets: dict[bytes, int | None] = {}
         self.stubs: list[StubChange] = []
         self.renamed: list[Values] = []
@@ -60,7 +60,7 @@ class Urls:
         items = self._items(documents, known_by)
         claims, namers = self._claims_and_namers()
         mentioned = set[bytes]()
-        for url_hash in sorted(keys.urls):
+        for url_hash in sorted({*keys.urls, *keys.reassigned}):
             row, own = self._rows.get(url_hash), known_by.get(url_hash)
             namer = max(namers[url_hash], default=None)
             # Ids begin with 1. The rules are in the order of `identity.py`; items of collections come first.
@@ -77,11 +77,8 @@ class Urls:
     def _items(self, documents: DocumentChanges, known_by: Mapping[bytes, int]) -> dict[bytes, int | None]:
         """Return doc_hash → id of the article that the document describes, for the items of collections."""
         items = {h: self._stored.items.get(h) for h in self._keys.items}
-        for h in items.keys() & documents.documents.keys():
-            document = documents.documents[h]
-            if document.is_reassigned:
-                items[h] = known_by.get(document.row.article_hash or b"")
-        return items
+        of_batch = {h: documents.documents[h].row.article_hash or b"" for h in self._keys.reassigned}
+        return items | {h: known_by.get(article_hash) for h, article_hash in of_batch.items()}
 
     def _claims_and_namers(self) -> tuple[defaultdict[bytes, list[_Namer]], defaultdict[bytes, list[_Namer]]]:
         """Return who claims and who names each URL."""

@@ -130,7 +130,7 @@ class MemoryStore:
                     loaded.alias_claims[h] = rows.AliasClaimRow(h, row["id"], row["revision"], *values)
         for link in self.rows("links"):
             row, h, is_related = by_id[link["source_id"]], link["target_hash"], link["kind"] == "related"
-            if h in keys.urls:
+            if h in keys.urls or h in keys.reassigned:
                 namers = loaded.targets[h].namers if h in loaded.targets else 0
                 is_listed = link["kind"] in ("related", "contains")
                 loaded.targets[h] = rows.TargetRow(h, namers + is_listed, link["target_id"])
