@@ -15,6 +15,7 @@ from worker.activity.minute_counters import Minute, MinuteCounters
 from worker.monitoring.lane_faults import counter_faults, lane_faults, standstill, unreadable_keys
 from worker.monitoring.linking_status import read_linking
 from worker.monitoring.servers.capacity import capacity
+from worker.monitoring.servers.server_checks import schema_fault
 from worker.monitoring.snapshot import read_lane
 from worker.monitoring.source_pauses import source_pause_sentences
 from worker.monitoring.sources.alarm import SourceAlarm, merged, source_sentences
@@ -130,15 +131,12 @@ def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[S
             health.unreachable.append(f"the store cannot be used: {text}")
         return ()
     health.remarks += [linking.fault] if linking.fault else []
-    if not health.workers and (fault := _schema_fault(engine)):
-        health.wrong.append(fault)  # a worker that is started refuses it
+    if fault := _schema_fault(engine):
+        health.wrong.append(fault)  # a worker that runs goes on, one that is started refuses it
     return raised
 
 
 def _schema_fault(engine: Engine) -> str | None:
-    """Called only after a failure or without workers: a container's health check must not load the migrations each time."""
-    from worker.monitoring.servers.server_checks import schema_fault
-
     try:
         with engine.connect() as connection:
             return schema_fault(connection)
