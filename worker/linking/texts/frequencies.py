@@ -15,8 +15,8 @@ COMMON_SHARE = 0.10
 
 A pair of words keeps its weight, and so does a pair of characters where words are not separated: copies of one report
 share nearly all of these. Without them, copies that are more than this share of a day had no link at all. (Measured,
-with the pairs' weights and without: MAP of two collections .451 and .586 instead of .450 and .580; of 24 more links that
-are judged, 22 are one event and 2 a follow-up.)
+with the pairs' weights and without: MAP of two collections .460 and .601 instead of .457 and .597; of 24 more links that
+are judged, 22 are one event and 2 follow-ups.)
 """
 FREQUENT_SHARE = 1 / 32
 """A feature in more than this share of documents is stored with each article, without postings: see `segment.py`.
