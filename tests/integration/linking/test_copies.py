@@ -30,7 +30,7 @@ def _copies(language, count, name):
     ("language", "copies", "others", "name"),
     [("english", 20, 0, ""), ("english", 40, 100, " | Herald{0}"), ("japanese", 20, 20, "")],
 )
-def test_copies_of_one_report_are_one_story_however_many_they_are(
+def test_copies_of_one_report_are_one_story_also_where_most_articles_are_copies(
     migrated_sqlite, tmp_path, language, copies, others, name
 ):
     engine = fresh_store(migrated_sqlite(tmp_path / "store.db"), tmp_path)
