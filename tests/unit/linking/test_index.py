@@ -152,6 +152,16 @@ def test_rare_words_weigh_more_and_common_words_nothing():
     assert weights[bucket["city ferry2"]] == pytest.approx(weights[bucket["unseen"]] / sqrt(2), rel=1e-5)
 
 
+@pytest.mark.parametrize(("text", "weight"), [("Harbour ferry", log(200 / 100.5) / 2), ("港口", log(200 / 100.5))])
+def test_a_common_pair_of_words_or_of_characters_keeps_its_weight(text, weight):
+    """Copies of one report share nearly all pairs, and would have no weight at all where they are many."""
+    frequencies = Frequencies()
+    for _ in range(100):
+        frequencies.add(_features_of(text))
+    [bucket] = buckets_of([text.casefold()])
+    assert frequencies.weights()[bucket] == pytest.approx(sqrt(weight), rel=1e-5)
+
+
 def test_in_an_empty_store_function_words_weigh_nothing():
     bucket = dict(zip(["the", "ferry"], buckets_of(["the", "ferry"]).tolist(), strict=True))
     weights = Frequencies().weights()

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.linking.texts.features import FEATURE_BITS, FUNCTION_BUCKETS, Features, script_range, scripts_in
-from worker.linking.texts.words import SCRIPTS
+from worker.linking.texts.words import FIRST_UNSPACED, SCRIPTS
 
 COMMON_SHARE = 0.10
-"""A feature in more than this share of the documents says nothing about a story. Its weight is 0."""
+"""A word in more than this share of the documents says nothing about a story. Its weight is 0.
+
+A pair of words keeps its weight, and so does a pair of characters where words are not separated: copies of one report
+share nearly all of these. Without them, copies that are more than this share of a day had no link at all. (Measured,
+with the pairs' weights and without: MAP of two collections .460 and .601 instead of .457 and .597; of 24 more links that
+are judged, 22 are one event and 2 follow-ups.)
+"""
 FREQUENT_SHARE = 1 / 32
 """A feature in more than this share of documents is stored with each article, without postings: see `segment.py`.
 
@@ -50,7 +56,7 @@ class Frequencies:
         self.counts += other.counts
 
     def weights(self) -> NDArray[np.float32]:
-        """Return the weight of each feature; 0 if it is too common.
+        """Return the weight of each feature; 0 for words that are too common.
 
         The weight is the square root of ln((N + prior) / (documents with the feature + 1/2)). So a feature that two
         articles share counts its IDF once, as in BM25. A pair of words counts half of its IDF, because its words count
@@ -64,7 +70,11 @@ class Frequencies:
             first, last = script_range(script)
             documents = int(self.counts[last]) if script else self.documents
             counts = self.counts[first:last]
-            words, pairs = _weights_of_counts(documents + _PRIOR_DOCUMENTS, int(counts.max(initial=0)))
+            total = documents + _PRIOR_DOCUMENTS
+            idf = _idf_of_counts(total, int(counts.max(initial=0)))
+            words, pairs = np.sqrt(idf), np.sqrt(idf / 2)
+            if script < FIRST_UNSPACED:
+                words[int(COMMON_SHARE * total) + 1 :] = 0
             weights[first:last:2] = words[counts[0::2]]
             weights[first + 1 : last : 2] = pairs[counts[1::2]]
             if script == 0:
@@ -101,12 +111,11 @@ class Frequencies:
         return new
 
 
-def _weights_of_counts(total: float, highest: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the weights of words and of pairs of words by the number of documents that contain them.
+def _idf_of_counts(total: float, highest: int) -> NDArray[np.float64]:
+    """Return the idf of a feature by the number of documents that contain it, of `total`.
 
     One value per number is computed, then looked up: logarithms of two million counts take 20 times as long.
     """
     seen = np.arange(highest + 1 + int(_PRIOR_DOCUMENTS), dtype=np.float64)
-    idf = np.log(total / (seen + 0.5)).clip(0)
-    idf[seen > COMMON_SHARE * total] = 0
-    return np.sqrt(idf).astype(np.float32), np.sqrt(idf / 2).astype(np.float32)
+    idf: NDArray[np.float64] = np.log(total / (seen + 0.5)).clip(0)
+    return idf

@@ -61,6 +61,8 @@ _STARTS = [start for start, _ in _BLOCKS]
 SCRIPTS = 11
 """Groups of scripts: 0 Latin and digits, 1 others, 2 Cyrillic, 3 Arabic, 4 Devanagari, 5 further scripts of India,
 6 Thai and Lao, 7 Burmese and Khmer, 8 Hangul, 9 Han, 10 Kana."""
+FIRST_UNSPACED = 6
+"""The groups from here on are cut into pairs of characters."""
 
 
 class Words:
