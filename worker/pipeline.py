@@ -126,7 +126,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
-    believable = _believable(entry.id, now)
+    believable = _believable(entry.order_id or entry.id, now)
     version = BatchItem(
         lane=batch.lane,
         id=entry.id,

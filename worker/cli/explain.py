@@ -18,7 +18,7 @@ from worker.queries.explanation import (
     ExplainedDocument,
     FullExplanation,
 )
-from worker.queries.pending import PendingEntry, added_again, pending
+from worker.queries.pending import PendingEntry, added_again, original_id, pending
 from worker.queries.rows import RowDict
 from worker.queries.stories import Story
 from worker.queue.connection import connect
@@ -48,12 +48,14 @@ def explain(
     """
     config = settings()
     engine = open_store(config)
-    waiting, again, redis_error = _in_redis(config, query)
+    waiting, again, original, redis_error = _in_redis(config, query)
     with engine.connect() as connection:
         stored = explanation.explain(connection, query, limit=limit, rules=config.heat_rules)
-        if again and not stored["receipts"]:
+        if original and not stored["receipts"]:
+            stored = explanation.explain(connection, original, limit=limit, rules=config.heat_rules)
+        elif again and not stored["receipts"]:
             stored = explanation.explain(connection, again[-1], limit=limit, rules=config.heat_rules)
-            waiting, _, redis_error = _in_redis(config, again[-1])
+            waiting, _, _, redis_error = _in_redis(config, again[-1])
     engine.dispose()
     if stored["receipts"]:
         waiting = []
@@ -77,14 +79,14 @@ _UNKNOWN = (
 )
 
 
-def _in_redis(config: Settings, id_: str) -> tuple[list[PendingEntry], list[str], str | None]:
-    """Return what still waits, the ids under which it was added again, and why Redis could not be read (or None)."""
+def _in_redis(config: Settings, id_: str) -> tuple[list[PendingEntry], list[str], str | None, str | None]:
+    """Return what still waits, the ids under which it was added again, its original id, and why Redis could not be read."""
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
-            return pending(client, lanes, id_), added_again(client, lanes, id_), None
+            return pending(client, lanes, id_), added_again(client, lanes, id_), original_id(client, lanes, id_), None
     except (RedisError, OSError) as error:
-        return [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
+        return [], [], None, mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
 
 
 def _lines(full: FullExplanation) -> Iterator[str]:

@@ -98,11 +98,12 @@ def repair(queue: LeaseQueue) -> Repair:
     """Give the entries of a lane current ids, and count vanished entries so that the lane's counters add up again.
 
     It is one script, so no entry added meanwhile is lost. Entries that workers hold are processed again under their
-    new id. The script blocks the Redis server for about a second per 100,000 entries of the lane. Raises
-    redis.RedisError.
+    new id, and keep the outcome that they have. An entry keeps its place among the versions of its document. The script
+    blocks the Redis server for about a second per 100,000 entries of the lane. Raises redis.RedisError.
     """
     limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     run = queue.client.register_script(script("repair"))
     names = [queue.lane, queue.counters, queue.aside, keys.original_ids(queue.lane)]
+    names.append(keys.order_ids(queue.lane))
     moved, gone = run(keys=names, args=[GROUP, limit, ORIGINAL_IDS_EXPIRE_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -32,6 +32,7 @@ _HASHES = (
     keys.paused_sources,
     keys.resumed_sources,
     keys.original_ids,
+    keys.order_ids,
 )
 
 # One script, so that no other worker can create the key anew between the two commands.

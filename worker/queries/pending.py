@@ -12,7 +12,7 @@ from worker.queue import keys
 from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id
 from worker.queue.oversized import read_prefix
 from worker.queue.pauses.source_pauses import source_kept_by
-from worker.queue.replies import suppress_wrong_type
+from worker.queue.replies import suppress_wrong_type, text
 
 _SHOWN_CHARACTERS = 300
 
@@ -50,6 +50,15 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
         return []
     pairs = (pair for lane in lanes for pair in client.hscan_iter(keys.original_ids(lane), count=1000))
     return [fresh.decode() for fresh, first in pairs if first == id_.encode()]
+
+
+def original_id(client: redis.Redis, lanes: Iterable[str], id_: str) -> str | None:
+    """Return the id that the producer received of an entry that has the id `id_` since its lane was repaired, or None.
+
+    Known for 7 days. Raises redis.RedisError.
+    """
+    found = (client.hget(keys.original_ids(lane), id_) for lane in lanes)
+    return next((text(first) for first in found if first is not None), None)
 
 
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:

@@ -86,6 +86,11 @@ def original_ids(lane: str) -> str:
     return f"copydesk:readded:{lane}"
 
 
+def order_ids(lane: str) -> str:
+    """Hash: id of an entry without an outcome → the id by which its version is ordered, if that is another one."""
+    return f"copydesk:order:{lane}"
+
+
 def slow_down(lane: str) -> str:
     """String: how many seconds producers of the lane should wait. Expires."""
     return f"{SLOW_DOWN}:{lane}"

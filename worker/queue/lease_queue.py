@@ -67,6 +67,7 @@ class Claimed:
     `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
     of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
     part that was read.) `original_id`: the id that its producer received, if the entry was added again under another one.
+    `order_id`: the id by which its version is ordered, if that is another one than `id`.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Claimed:
     raw_size: int = 0
     sha256: bytes | None = None
     original_id: str | None = None
+    order_id: str | None = None
 
 
 Ids = Mapping[str, int] | Sequence[str]
@@ -136,23 +138,26 @@ class LeaseQueue:
             return []
         lease = int(lease_seconds * 1000)
         names = [self.lane, self.oversized, self.paused_sources, keys.original_ids(self.lane)]
+        names.append(keys.order_ids(self.lane))
         reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=names)
         self.clock = server_clock(int(reply[0]))
         claimed = []
-        for n in range(1, len(reply), 5):
+        for n in range(1, len(reply), 6):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            original = text(reply[n + 4]) or None
+            original, order = text(reply[n + 4]) or None, text(reply[n + 5]) or None
             if size > max_bytes:
-                claimed.append(self._claimed_oversized(id_, attempts, size, original))
+                claimed.append(self._claimed_oversized(id_, attempts, size, original, order))
             else:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                claimed.append(Claimed(id_, attempts, size, fields, truncated=False, original_id=original))
+                claimed.append(Claimed(id_, attempts, size, fields, False, original_id=original, order_id=order))
         return claimed
 
-    def _claimed_oversized(self, id_: str, attempts: int, size: int, original: str | None) -> Claimed:
+    def _claimed_oversized(
+        self, id_: str, attempts: int, size: int, original: str | None, order: str | None
+    ) -> Claimed:
         # After two crashes, which reading all of it may have caused, only the beginning is read.
         start = read_prefix(self.client, self.lane, id_, fields=FIELDS, whole=attempts < _WHOLE_READINGS)
-        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, original)
+        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, original, order)
 
     def end_attempt(self, worker: str, ids: Ids) -> None:
         """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
@@ -190,6 +195,7 @@ class LeaseQueue:
         """
         flat = [part for pair in outcomes for part in pair]
         names = [self.lane, self.counters, self.oversized, keys.store_timeouts(self.lane)]
+        names.append(keys.order_ids(self.lane))
         return list(map(text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:

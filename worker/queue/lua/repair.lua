@@ -1,10 +1,12 @@
 -- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
 -- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
--- in their order to a new one. If the script is interrupted (out of memory), the next run continues at the same place.
--- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash).
+-- in their order to a new one. An entry keeps the id by which its version is ordered, unless that is in the future: otherwise
+-- it would replace a newer version that was stored before the repair. If the script is interrupted (out of memory), the next run continues at the same place.
+-- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
+-- ids by which entries are ordered (hash).
 -- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
-local lane, counters, aside, original_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+local lane, counters, aside, original_ids, order_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1]
 
 local function info()
   local found, flat = {}, redis.call('XINFO', 'STREAM', lane)
@@ -32,6 +34,9 @@ while true do
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
     redis.call('HSET', original_ids, fresh, redis.call('HGET', original_ids, entry[1]) or entry[1])
+    local order = redis.call('HGET', order_ids, entry[1]) or (not later(entry[1]) and entry[1])
+    if order then redis.call('HSET', order_ids, fresh, order) end
+    redis.call('HDEL', order_ids, entry[1])
     redis.call('XDEL', aside, entry[1])
     redis.call('HINCRBY', counters, 'readded', 1)
     moved = moved + 1

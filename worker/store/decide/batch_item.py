@@ -39,6 +39,8 @@ class BatchItem:
     trace_id: str | None = None
     original_id: str | None = None
     """The id that the producer received, if the entry was added again under another one."""
+    receipt_id: str = ""
+    """The id of the receipt: the one that the producer received, unless another document has a receipt under that."""
     attempts: int = 0
     problems: tuple[Problem, ...] = ()
     copy: EnrichedDocument | None = None
@@ -67,6 +69,9 @@ class BatchItem:
     article_id: int | None = None
     document_id: int | None = None
     changed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.receipt_id = self.receipt_id or self.original_id or self.id
 
     @property
     def content(self) -> EnrichedDocument | ReferenceCopy | None:

@@ -75,7 +75,7 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
     """Return what must be loaded to decide the documents of a batch."""
     accepted = [item for item in items if not item.rejected]
     return DocumentKeys(
-        receipts=[(item.lane, item.id) for item in items],
+        receipts=list({(item.lane, id_) for item in items for id_ in (item.id, item.original_id or item.id)}),
         doc_hashes={item.doc_hash for item in accepted} | {h for item in accepted if (h := _by_url(item))},
         retractions=[(*place, item.revision) for place, item in _retractions(accepted).items()],
         step=step,

@@ -63,7 +63,7 @@ def write_dead_letters(
         code = next((problem.code for problem in item.problems if problem.severity is Severity.ERROR), None)
         if item.dead_letter is None and item.rejected:
             added.append({
-                "lane": item.lane, "receipt_id": item.id, "op": item.op, "source": item.source, "key": item.key,
+                "lane": item.lane, "receipt_id": item.receipt_id, "op": item.op, "source": item.source, "key": item.key,
                 "revision": item.revision, "raw_sha256": item.sha256, "code": code, "problems": _problems(item),
                 "status": "open", "edits": 0, "created_at": now,
             })  # fmt: skip
@@ -88,7 +88,7 @@ def write_receipts(
 ) -> None:
     rows: list[Row] = [
         {
-            "lane": item.lane, "id": item.id, "outcome": str(item.outcome), "op": item.op, "source": item.source,
+            "lane": item.lane, "id": item.receipt_id, "outcome": str(item.outcome), "op": item.op, "source": item.source,
             "key": item.key, "url": item.url, "article_id": item.article_id, "document_id": item.document_id,
             "raw_sha256": item.sha256, "problems": _problems(item), "changed": item.changed,
             "received_at": item.received_at, "settled_at": now, "worker": worker, "attempts": item.attempts + 1,
