@@ -28,9 +28,9 @@ from worker.enrichment.enricher import enrich
 from worker.enrichment.reference_documents import edit_reference
 from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
-from worker.queue.clock import Clock, local_clock
+from worker.queue.clock import AHEAD_SECONDS, Clock, local_clock
 from worker.queue.crashes import sentence
-from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
+from worker.queue.lease_queue import Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import is_small, recognise
 from worker.store.batches.writer import BatchWriter
@@ -249,8 +249,8 @@ def _secured_of(raw: bytes) -> str | None:
 def _believable(id_: str, now: datetime) -> str:
     """Return the id to use for the revision.
 
-    A producer chose an id that is more than a day in the future. It is replaced by the present time, so that the
-    document is newer than all until now, but not than all later ones.
+    An id that is ahead of time (`AHEAD_SECONDS`) is replaced by the present time, so that the document is newer than all
+    until now, but not than all later ones. Mostly `dispatch` has done that before, in the order of the lane.
     """
     ms, seq = id_key(id_)
     now_ms = int(now.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""A lane is repaired while some of its entries are pending: each document keeps its newest version and gets one outcome."""
+"""A lane whose ids are ahead of time, and its repair: each document keeps its newest version and gets one outcome."""
 
 import time
 
@@ -31,15 +31,15 @@ def add(queue, fields, *, ahead_seconds=None):
     return queue.client.xadd(LANE, fields, id=id_).decode()
 
 
-def claim(queue, worker):
+def claim(queue, worker, limit=10):
     """Take what waits for a worker."""
-    ids = [id_ for id_, _ in queue.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
+    ids = [id_ for id_, _ in queue.dispatch(limit=limit, pending_cap=100, max_bytes=1 << 20).entries]
     return queue.claim(worker, ids, lease_seconds=60, max_bytes=1 << 20)
 
 
 def store(engine, queue, entries):
     versions = process(
-        engine, Batch(LANE, None, "w", 3, Limits(), clock=queue.clock), entries, end_attempt=lambda: None
+        engine, Batch(queue.lane, None, "w", 3, Limits(), clock=queue.clock), entries, end_attempt=lambda: None
     )
     queue.settle((version.id, str(version.outcome)) for version in versions)
     return versions
@@ -108,3 +108,44 @@ def test_a_repaired_entry_whose_first_id_another_document_has_gets_a_receipt_of_
         (False, "rejected"),
     ]
     assert versions[0].receipt_id == versions[0].id
+
+
+@pytest.mark.parametrize("is_repaired", [False, True], ids=["as it is", "repaired between them"])
+def test_versions_on_a_lane_that_is_ahead_keep_their_order_whichever_is_processed_first(engine, queue, is_repaired):
+    add(queue, {"raw": "x"}, ahead_seconds=86_000)
+    store(engine, queue, claim(queue, "w"))
+    add(queue, document("old"))
+    add(queue, document("new"))
+    old, new = claim(queue, "slow", limit=1), claim(queue, "w", limit=1)
+    store(engine, queue, new)
+    if is_repaired:
+        lane_repair.repair(queue)
+        old = claim(queue, "w")
+
+    assert [str(version.outcome) for version in store(engine, queue, old)] == ["superseded"]
+    assert titles(engine) == {"new"}
+
+
+@pytest.mark.parametrize(
+    "newer", [document("new"), {"op": "retract", "source": "s", "key": "1"}], ids=["update", "retraction"]
+)
+def test_what_comes_later_on_another_lane_is_newer_than_a_document_of_a_lane_that_is_ahead(engine, queue, newer):
+    add(queue, {"raw": "x"}, ahead_seconds=86_000)
+    add(queue, document("old"))
+    versions = store(engine, queue, claim(queue, "w"))
+    assert all(abs(version.received_at.timestamp() - time.time()) < 60 for version in versions)
+    other = LeaseQueue(queue.client, "documents:other")
+    other.ensure()
+    queue.client.xadd(other.lane, newer)
+
+    [version] = store(engine, other, claim(other, "w"))
+
+    assert str(version.outcome) == ("retracted" if "op" in newer else "updated")
+
+
+def test_a_document_that_a_lane_ahead_of_time_does_not_settle_grows_old(queue):
+    add(queue, document("stuck"), ahead_seconds=86_000)
+    claim(queue, "hangs")
+    time.sleep(0.05)
+    for oldest in (queue.state().oldest_id, queue.counts().oldest_id):
+        assert 50 <= lane_repair.server_ms(queue.client) - int(oldest.split("-")[0]) < 60_000

@@ -14,8 +14,14 @@ NOW_MS = int(NOW.timestamp() * 1000)
 
 @pytest.mark.parametrize(
     ("ms", "taken_ms"),
-    [(NOW_MS - 5000, NOW_MS - 5000), (NOW_MS + 90_000_000, NOW_MS), (99_999_999_999_999, NOW_MS), (2**64 - 1, NOW_MS)],
-    ids=["five seconds ago", "25 hours ahead", "the year 5138", "the highest id"],
+    [
+        (NOW_MS - 5000, NOW_MS - 5000),
+        (NOW_MS + 240_000, NOW_MS + 240_000),
+        (NOW_MS + 360_000, NOW_MS),
+        (99_999_999_999_999, NOW_MS),
+        (2**64 - 1, NOW_MS),
+    ],
+    ids=["five seconds ago", "four minutes ahead", "six minutes ahead", "the year 5138", "the highest id"],
 )
 def test_an_id_that_is_far_in_the_future_counts_as_now(ms, taken_ms):
     batch = Batch("documents", None, "w", 3, Limits(), clock=lambda: NOW)

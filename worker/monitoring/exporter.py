@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.activity.heartbeats import workers
 from worker.activity.minute_counters import LOCK_BOUNDS, OTHER, WAIT_BOUNDS, Minute, MinuteCounters
+from worker.jobs.lane_repair import server_ms
 from worker.monitoring.sources.rejections import RECENT_MINUTES, rejection_alarms
 from worker.monitoring.sources.stored_alarms import read_source_alarms
 from worker.queue.lease_queue import LeaseQueue, id_key
@@ -179,10 +180,11 @@ class CopydeskCollector(Collector):
     def _read_lane(self, name: str, series: AllSeries) -> None:
         queue = LeaseQueue(self._client, name)
         queue.ensure()
-        state, label = queue.state(), (name,)
+        state, now_ms, label = queue.state(), server_ms(self._client), (name,)
         series["copydesk_backlog_documents"][label] = state.backlog
         series["copydesk_pending_documents"][label] = state.pending
-        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id)
+        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id, now_ms)
+        series["copydesk_ahead_seconds"][label] = max(0, id_key(state.last_id)[0] - now_ms) / 1000
         series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
         series["copydesk_added_total"][label] = state.added
         for source in list(paused_sources(self._client, name))[:_MAX_SERIES]:
@@ -226,5 +228,5 @@ def _histogram(metric: Metric, series: Series) -> PrometheusMetric:
     return family
 
 
-def _age(oldest_id: str | None) -> float:
-    return max(0.0, time.time() - id_key(oldest_id)[0] / 1000) if oldest_id else 0.0
+def _age(oldest_id: str | None, now_ms: int) -> float:
+    return max(0, now_ms - id_key(oldest_id)[0]) / 1000 if oldest_id else 0.0

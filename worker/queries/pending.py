@@ -78,6 +78,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state = "set aside"
     else:
         return None
+    arrival = text(client.hget(keys.order_ids(lane), id_) or id_)
     return PendingEntry(
         id=id_,
         lane=lane,
@@ -87,7 +88,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state=state,
         holder=holder if state == "processing" else None,
         attempts=attempts,
-        waited_seconds=round(max(0.0, time.time() - id_key(id_)[0] / 1000), 1),
+        waited_seconds=round(max(0.0, time.time() - id_key(arrival)[0] / 1000), 1),
     )
 
 

@@ -24,7 +24,7 @@ import redis
 
 from schemas.envelope import FIELDS
 from worker.queue import keys
-from worker.queue.clock import Clock, local_clock, server_clock
+from worker.queue.clock import AHEAD_SECONDS, Clock, local_clock, server_clock
 from worker.queue.lane_counts import LaneCounts, LaneState
 from worker.queue.oversized import read_prefix
 from worker.queue.replies import text
@@ -43,8 +43,6 @@ MAX_CRASH_REPORTS = 10_000
 """For how many documents of a lane crash reports are kept. They are deleted when the documents have their outcome."""
 CRASHES_EXPIRE_SECONDS = 7 * 86_400
 ORIGINAL_IDS_EXPIRE_SECONDS = 7 * 86_400
-AHEAD_SECONDS = 86_400
-"""Seconds. A producer, not the server, chose an id that is this far in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class LeaseQueue:
         `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
         full batch is the smaller of `limit` and `pending_cap`. Entries of paused sources are passed over.
         """
-        names = [self.lane, self.oversized, self.paused_sources]
+        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane)]
         arguments = (GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, RETURNED)
         reply = self._run("dispatch", *arguments, keys=names)
         entries = tuple((text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
@@ -240,7 +238,7 @@ class LeaseQueue:
 
         Use it for commands, not in a loop: an oversized first or last entry makes the server take a second.
         """
-        names = [self.lane, self.counters, self.aside, self.paused_sources]
+        names = [self.lane, self.counters, self.aside, self.paused_sources, keys.order_ids(self.lane)]
         added, backlog, pending, last, oldest, flat, aside, paused = self._run("state", GROUP, keys=names)
         return LaneState(
             name=self.lane,
@@ -256,7 +254,7 @@ class LeaseQueue:
 
     def counts(self) -> LaneCounts:
         """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
-        names = [self.lane, self.oversized, self.paused_sources]
+        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane)]
         added, backlog, pending, oldest, paused = self._run("counts", GROUP, keys=names)
         return LaneCounts(int(added), int(backlog), int(pending), text(oldest) if oldest else None, _counted(paused))
 
@@ -289,10 +287,11 @@ def _counted(flat: Sequence[bytes | int]) -> dict[str, int]:
 
 
 def script(name: str) -> str:
-    """Return the text of a script in `lua/`, with the functions of `prelude.lua` inserted after its first line."""
+    """Return the text of a script in `lua/`, with AHEAD_MS and the functions of `prelude.lua` after its first line."""
     folder = resources.files("worker.queue") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
-    return "\n".join((first, (folder / "prelude.lua").read_text("utf-8"), rest))
+    constants = f"local AHEAD_MS = {AHEAD_SECONDS * 1000}"
+    return "\n".join((first, constants, (folder / "prelude.lua").read_text("utf-8"), rest))
 
 
 def is_entry_id(id_: str) -> bool:

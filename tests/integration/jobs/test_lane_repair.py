@@ -86,6 +86,14 @@ def test_a_lane_is_repaired_too_when_the_bad_entry_was_processed_long_ago(queue)
     assert (state.added, state.settled, state.backlog) == (2, 2, 0)
 
 
+@pytest.mark.parametrize(("minutes", "found"), [(4, None), (6, "ahead"), (23 * 60, "ahead")])
+def test_a_lane_is_ahead_when_an_id_is_five_minutes_ahead_of_the_server(queue, minutes, found):
+    add(queue, "chosen", id_=f"{(int(time.time()) + minutes * 60) * 1000}-0")
+    assert fault(queue) == found
+    assert lane_repair.repair(queue).readded == (found == "ahead")
+    assert fault(queue) is None
+
+
 def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
     ahead = f"{(int(time.time()) + 10 * 86_400) * 1000}-5"
     add(queue, "future", id_=ahead)

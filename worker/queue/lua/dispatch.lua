@@ -2,7 +2,9 @@
 -- Dispatches entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
 -- New entries of a paused source are given to the consumer of that source instead. When the source is resumed, they are
 -- dispatched beside new entries, each half of the batch, so that neither waits for all of the others.
--- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash).
+-- An entry whose id is ahead of time is ordered by the time of this call from now on, however often it is delivered: so such
+-- entries keep the order of the stream.
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), ids by which entries are ordered (hash).
 -- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, the smallest batch that is worth
 -- waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy; and the consumer of returned
 -- entries, which the reaper sends.
@@ -78,6 +80,9 @@ while capacity > 0 and bytes < max_bytes and has_time() do
   if not reply then break end
   local id, fields = reply[1][2][1][1], reply[1][2][1][2] or {}
   local size = bytes_of(fields)
+  if is_ahead(id) then
+    redis.call('HSET', KEYS[4], id, string.format('%.0f', now_ms()) .. string.match(id, '%-%d+$'))
+  end
   local source = has_pauses and source_of(lane, fields)
   if size >= max_bytes then
     -- No command returns an entry's size without copying the entry into this script. So store the size after one copy.

@@ -39,6 +39,15 @@ local function is_before(id, other)
   return #ms < #other_ms or (#ms == #other_ms and ms < other_ms)
 end
 
+-- Returns the server's time in milliseconds.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Whether an id is so far ahead of the server's time that it does not tell when its entry arrived (see clock.py).
+local function is_ahead(id) return tonumber(string.match(id, '^%d+')) >= now_ms() + AHEAD_MS end
+
 -- Calls `visit` with each pending entry {id, consumer, idle, deliveries} of a group, or of one consumer, 1,000 at a time.
 local function for_each_pending(stream, group, consumer, visit)
   local first = '-'
@@ -120,6 +129,12 @@ local function pending_of(lane, group, pauses)
     end
   end
   return found
+end
+
+-- Returns the id that tells when an entry arrived: its own, or the one by which it is ordered. `orders`: ids by which entries
+-- are ordered (hash, or a key that another program has overwritten).
+local function arrival_of(orders, id)
+  return redis.call('TYPE', orders).ok == 'hash' and redis.call('HGET', orders, id) or id
 end
 
 -- Returns the id of the first entry after `last_read`, or nil. The user of the exporter may not read entries; to it, the

@@ -4,7 +4,7 @@
 -- it would replace a newer version that was stored before the repair. If the script is interrupted (out of memory), the next run continues at the same place.
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
 -- ids by which entries are ordered (hash).
--- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
+-- ARGV: group, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
 local lane, counters, aside, original_ids, order_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1]
 
@@ -14,14 +14,8 @@ local function info()
   return found
 end
 
--- Compares texts, because ids may be larger than the integers that Lua's numbers hold exactly.
-local function later(id)
-  local ms = string.match(id, '^%d+')
-  return #ms > #ARGV[2] or (#ms == #ARGV[2] and ms >= ARGV[2])
-end
-
 local found = info()
-if later(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
+if is_ahead(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
   redis.call('RENAME', lane, aside)
   redis.call('XGROUP', 'CREATE', lane, group, '0', 'MKSTREAM')
   redis.call('XSETID', lane, '0-1', 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
@@ -34,7 +28,7 @@ while true do
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
     redis.call('HSET', original_ids, fresh, redis.call('HGET', original_ids, entry[1]) or entry[1])
-    local order = redis.call('HGET', order_ids, entry[1]) or (not later(entry[1]) and entry[1])
+    local order = redis.call('HGET', order_ids, entry[1]) or (not is_ahead(entry[1]) and entry[1])
     if order then redis.call('HSET', order_ids, fresh, order) end
     redis.call('HDEL', order_ids, entry[1])
     redis.call('XDEL', aside, entry[1])
@@ -43,7 +37,7 @@ while true do
   end
 end
 redis.call('DEL', aside)
-if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[3]) end
+if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[2]) end
 
 found = info()
 local settled = 0

@@ -4,7 +4,8 @@ Pure.
 The main rule (decision 9 in `worker/DECISIONS.md`): the store is a function of the latest accepted version of each
 document alone. So nothing here depends on the order of processing. `revision` orders versions. Two versions cannot
 have the same revision, because a revision contains the entry id and the lane. The exception are entries whose producer
-chose an id more than a day in the future: they count from when they are processed (`pipeline.py`), in that order.
+chose an id ahead of time (`AHEAD_SECONDS` in `worker/queue/clock.py`): they count from when they are dispatched
+(`lua/dispatch.lua`), in that order.
 
 - A *document* is known by (source, key); without a key, the canonical URL is the key. It describes one article.
 - A *retraction of a URL* by a source retracts the document of this key and all older versions of that source's

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.problem import Severity
+from worker.queue.clock import AHEAD_SECONDS
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.identity import revision
@@ -13,8 +14,6 @@ from worker.store.decide.stored import Row, StoredDocuments, Values
 
 SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
-FUTURE = timedelta(days=1)
-"""From then on the ids of entries are of the future."""
 RAW_NAMES = ("sha256", "size", "bytes", "last_seen_at")
 
 
@@ -34,8 +33,8 @@ def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: Chan
 
 
 def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
-    """Raise the highest id of each lane. Ids of the future do not count, because a producer may choose ids."""
-    limit = revision(f"{int((now + FUTURE).timestamp() * 1000)}-0", "")
+    """Raise the highest id of each lane. Ids that are ahead of time do not count, because a producer may choose ids."""
+    limit = revision(f"{int((now + timedelta(seconds=AHEAD_SECONDS)).timestamp() * 1000)}-0", "")
     highest: dict[str, str] = {}
     for item in items:
         reached = revision(item.id, "")
