@@ -22,6 +22,7 @@ SHARED_TYPES = {
     keys.MAINTAINED: "string",
     keys.ROLLED_UP: "string",
     keys.TOKEN_CURSOR: "string",
+    keys.NEWEST: "string",
 }
 """Key that all lanes share and only Copydesk writes → its type."""
 _HASHES = (

@@ -78,7 +78,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state = "set aside"
     else:
         return None
-    arrival = text(client.hget(keys.order_ids(lane), id_) or id_)
+    order, _, arrived_ms = text(client.hget(keys.order_ids(lane), id_) or id_).partition(" ")
     return PendingEntry(
         id=id_,
         lane=lane,
@@ -88,7 +88,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state=state,
         holder=holder if state == "processing" else None,
         attempts=attempts,
-        waited_seconds=round(max(0.0, time.time() - id_key(arrival)[0] / 1000), 1),
+        waited_seconds=round(max(0.0, time.time() - int(arrived_ms or id_key(order)[0]) / 1000), 1),
     )
 
 

@@ -25,6 +25,8 @@ ROLLED_UP = "copydesk:rolled-up"
 """String: the worker that rolled the receipts up last. Expires when the next roll-up is due."""
 TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a cursor of SCAN, not a password
 """String: the SCAN cursor at which the removal of tokens without an expiry continues."""
+NEWEST = "copydesk:newest"
+"""String: the highest id by which an entry of any lane is ordered; ` back` follows while the server's clock is behind it."""
 MINUTES = "copydesk:tally:"
 """Prefix of the hashes of counters; the minute since 1970 follows, by the server's clock."""
 HOURS = "copydesk:hours:"
@@ -87,7 +89,10 @@ def original_ids(lane: str) -> str:
 
 
 def order_ids(lane: str) -> str:
-    """Hash: id of an entry without an outcome → the id by which its version is ordered, if that is another one."""
+    """Hash: id of an entry without an outcome → the id by which its version is ordered, if that is another one.
+
+    After a blank the time of its arrival follows, in milliseconds since 1970, if that is not the time in this id.
+    """
     return f"copydesk:order:{lane}"
 
 

@@ -30,7 +30,19 @@ from worker.queue.oversized import read_prefix
 from worker.queue.replies import text
 
 GROUP = "copydesk"
-_SCRIPTS = ("dispatch", "claim", "hold", "reap", "settle", "requeue", "renew_leases", "state", "counts", "last_id")
+_SCRIPTS = (
+    "dispatch",
+    "claim",
+    "hold",
+    "reap",
+    "settle",
+    "requeue",
+    "renew_leases",
+    "state",
+    "counts",
+    "last_id",
+    "newest",
+)
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
@@ -65,7 +77,8 @@ class Claimed:
     `size` is the bytes of all its fields. An entry beyond the size limit is `truncated`: `fields` holds the beginning
     of each field, and `raw_size` and `sha256` are those of the whole `raw`. (After two crashes `sha256` covers only the
     part that was read.) `original_id`: the id that its producer received, if the entry was added again under another one.
-    `order_id`: the id by which its version is ordered, if that is another one than `id`.
+    `order_id`: the id by which its version is ordered, if that is another one than `id`; `arrived_ms`: when it arrived, in
+    milliseconds since 1970, if the id by which it is ordered does not tell.
     """
 
     id: str
@@ -77,6 +90,7 @@ class Claimed:
     sha256: bytes | None = None
     original_id: str | None = None
     order_id: str | None = None
+    arrived_ms: int | None = None
 
 
 Ids = Mapping[str, int] | Sequence[str]
@@ -119,7 +133,7 @@ class LeaseQueue:
         `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
         full batch is the smaller of `limit` and `pending_cap`. Entries of paused sources are passed over.
         """
-        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane)]
+        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane), keys.NEWEST]
         arguments = (GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, RETURNED)
         reply = self._run("dispatch", *arguments, keys=names)
         entries = tuple((text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
@@ -142,20 +156,22 @@ class LeaseQueue:
         claimed = []
         for n in range(1, len(reply), 6):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            original, order = text(reply[n + 4]) or None, text(reply[n + 5]) or None
+            original = text(reply[n + 4]) or None
+            order, _, arrived = text(reply[n + 5]).partition(" ")
+            places = (original, order or None, int(arrived) if arrived else None)
             if size > max_bytes:
-                claimed.append(self._claimed_oversized(id_, attempts, size, original, order))
+                claimed.append(self._claimed_oversized(id_, attempts, size, places))
             else:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                claimed.append(Claimed(id_, attempts, size, fields, False, original_id=original, order_id=order))
+                claimed.append(Claimed(id_, attempts, size, fields, False, 0, None, *places))
         return claimed
 
     def _claimed_oversized(
-        self, id_: str, attempts: int, size: int, original: str | None, order: str | None
+        self, id_: str, attempts: int, size: int, places: tuple[str | None, str | None, int | None]
     ) -> Claimed:
         # After two crashes, which reading all of it may have caused, only the beginning is read.
         start = read_prefix(self.client, self.lane, id_, fields=FIELDS, whole=attempts < _WHOLE_READINGS)
-        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, original, order)
+        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, *places)
 
     def end_attempt(self, worker: str, ids: Ids) -> None:
         """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
@@ -261,8 +277,12 @@ class LeaseQueue:
     def advance(self, id_: str) -> bool:
         """Raise the stream's last id to `id_`, so that a server that lost data does not use old ids again.
 
-        Returns False when the last id is not smaller. Raises redis.RedisError.
+        Returns False when the last id is not smaller, or `id_` is ahead of time. New versions of documents are ordered
+        after `id_` in any case. Raises redis.RedisError.
         """
+        self._run("newest", id_, keys=[keys.NEWEST])
+        if id_key(id_)[0] >= (self.client.time()[0] + AHEAD_SECONDS) * 1000:
+            return False
         if id_key(text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid

@@ -8,7 +8,7 @@
 -- The hashes may have been overwritten by another program: they count as empty then, until the dispatcher has repaired them
 -- (key_check.py), because an error here would hold up the entries until their lease expires.
 -- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '',
--- the id by which it is ordered or '', …}. attempts counts earlier ones that
+-- the id by which it is ordered (see keys.py) or '', …}. attempts counts earlier ones that
 -- ended in a crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}

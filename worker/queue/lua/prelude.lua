@@ -131,10 +131,23 @@ local function pending_of(lane, group, pauses)
   return found
 end
 
--- Returns the id that tells when an entry arrived: its own, or the one by which it is ordered. `orders`: ids by which entries
--- are ordered (hash, or a key that another program has overwritten).
+-- Returns an id that tells when an entry arrived: mostly its own. `orders`: ids by which entries are ordered (hash, or a key
+-- that another program has overwritten).
 local function arrival_of(orders, id)
-  return redis.call('TYPE', orders).ok == 'hash' and redis.call('HGET', orders, id) or id
+  local order = redis.call('TYPE', orders).ok == 'hash' and redis.call('HGET', orders, id)
+  if not order then return id end
+  local arrived = string.match(order, ' (%d+)$')
+  return arrived and arrived .. '-0' or order
+end
+
+-- Returns the highest id by which an entry is ordered, as two numbers, and whether the server's clock is behind it.
+local function read_newest(key)
+  local ms, seq, back = string.match(redis.call('GET', key) or '', '^(%d+)-(%d+)( ?%a*)$')
+  return tonumber(ms or 0), tonumber(seq or 0), back == ' back'
+end
+
+local function write_newest(key, ms, seq, is_back)
+  redis.call('SET', key, string.format('%.0f-%.0f', ms, seq) .. (is_back and ' back' or ''))
 end
 
 -- Returns the id of the first entry after `last_read`, or nil. The user of the exporter may not read entries; to it, the

@@ -1,7 +1,7 @@
 -- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
 -- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
--- in their order to a new one. An entry keeps the id by which its version is ordered, unless that is in the future: otherwise
--- it would replace a newer version that was stored before the repair. If the script is interrupted (out of memory), the next run continues at the same place.
+-- in their order to a new one. An entry that was dispatched keeps the id by which its version is ordered: otherwise
+-- it would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time. If the script is interrupted (out of memory), the next run continues at the same place.
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
 -- ids by which entries are ordered (hash).
 -- ARGV: group, expiry of the original ids in seconds.
@@ -21,6 +21,16 @@ if is_ahead(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 the
   redis.call('XSETID', lane, '0-1', 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
 end
 
+local dispatched = '0-0'
+if redis.call('EXISTS', aside) == 1 then
+  for _, group_info in ipairs(redis.call('XINFO', 'GROUPS', aside)) do
+    local fields = {}
+    for n = 1, #group_info, 2 do fields[group_info[n]] = group_info[n + 1] end
+    if fields['name'] == group then dispatched = fields['last-delivered-id'] end
+  end
+end
+local function keeps_id(id) return not is_ahead(id) or not is_before(dispatched, id) end
+
 local moved = 0
 while true do
   local entries = redis.call('XRANGE', aside, '-', '+', 'COUNT', 100)
@@ -28,7 +38,7 @@ while true do
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
     redis.call('HSET', original_ids, fresh, redis.call('HGET', original_ids, entry[1]) or entry[1])
-    local order = redis.call('HGET', order_ids, entry[1]) or (not is_ahead(entry[1]) and entry[1])
+    local order = redis.call('HGET', order_ids, entry[1]) or (keeps_id(entry[1]) and entry[1])
     if order then redis.call('HSET', order_ids, fresh, order) end
     redis.call('HDEL', order_ids, entry[1])
     redis.call('XDEL', aside, entry[1])

@@ -139,7 +139,7 @@ def _repeat_outcome(item: BatchItem, stored: StoredDocuments) -> bool:
     The receipt of an entry that was added again has the original id. So an entry that a worker held while its lane was
     repaired has one receipt, whether its old or its new id is stored first.
     """
-    for id_ in dict.fromkeys((item.original_id or item.id, item.id)):
+    for id_ in item.receipt_ids:
         item.receipt_id, item.id_conflict = id_, False
         row = stored.receipts.get((item.lane, id_))
         if row is None:

@@ -33,12 +33,17 @@ def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: Chan
 
 
 def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
-    """Raise the highest id of each lane. Ids that are ahead of time do not count, because a producer may choose ids."""
+    """Raise the highest id of each lane. Ids that are ahead of time do not count, because a producer may choose ids.
+
+    Those by which versions are ordered do: a server that lost its data must order all later versions after them.
+    """
     limit = revision(f"{int((now + timedelta(seconds=AHEAD_SECONDS)).timestamp() * 1000)}-0", "")
     highest: dict[str, str] = {}
     for item in items:
         reached = revision(item.id, "")
-        if reached < limit:
+        other = revision(item.order_id, "") if item.order_id not in (None, item.id) else ""
+        reached = max(reached if reached < limit else "", other)
+        if reached:
             highest[item.lane] = max(reached, highest.get(item.lane, ""))
     changes.add("lanes", Operation.RAISE, ("name", "highest"), ("name",), sorted(highest.items()))
 
