@@ -123,6 +123,21 @@ def test_entries_in_flight_during_a_repair_are_settled_once(queue):
     assert (state.added, state.settled, state.backlog) == (2, 2, 0)
 
 
+def test_no_new_id_is_one_that_an_entry_had_before(queue):
+    for _ in range(200):
+        # In one millisecond: without the script, the entries and the repair are rarely that close.
+        queue.client.eval(
+            "redis.call('XADD', KEYS[1], '*', 'raw', 'a') redis.call('XADD', KEYS[1], '*', 'raw', 'b')", 1, queue.lane
+        )
+        before = [id_ for id_, _ in queue.client.xrange(queue.lane)]
+        add(queue, "future", id_=f"{(int(time.time()) + 10 * 86_400) * 1000}-0")
+        assert lane_repair.repair(queue).readded == 3
+        now = [id_ for id_, _ in queue.client.xrange(queue.lane)]
+        assert not set(before) & set(now)
+        assert queue.client.hmget(keys.original_ids(queue.lane), now)[:2] == before
+        process_all(queue)
+
+
 def test_an_interrupted_repair_is_continued(queue):
     add(queue, "a", "b", "c", id_="*")
     queue.client.rename("documents", "copydesk:aside:documents")

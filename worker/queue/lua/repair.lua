@@ -18,7 +18,9 @@ local found = info()
 if is_ahead(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
   redis.call('RENAME', lane, aside)
   redis.call('XGROUP', 'CREATE', lane, group, '0', 'MKSTREAM')
-  redis.call('XSETID', lane, '0-1', 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
+  -- New ids begin after this millisecond: an entry that was added in it, and is held by a worker, has another one.
+  local last = string.format('%.0f-18446744073709551615', now_ms())
+  redis.call('XSETID', lane, last, 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
 end
 
 local dispatched = '0-0'
