@@ -97,14 +97,18 @@ def test_updates_and_retractions_after_the_clock_was_set_back_are_newer(lanes, i
     assert all(abs(moment.timestamp() - time.time()) < 60 for moment in times[:3]), "those after the step have its time"
 
 
+@pytest.mark.parametrize("is_repaired", [False, True], ids=["as it is", "repaired"])
 @pytest.mark.parametrize("hours", [72, 1])
-def test_what_was_being_processed_when_the_clock_was_set_back_stays_older(lanes, hours):
+def test_what_was_being_processed_when_the_clock_was_set_back_stays_older(lanes, hours, is_repaired):
     lanes.step(hours * HOUR)
     lanes.send("old")
     old = lanes.claim()
     lanes.send("new")
     assert lanes.store() == ["stored"]
     lanes.step(0)
+    if is_repaired:
+        assert lane_repair.repair(lanes.documents).readded == 1
+        old = lanes.claim()
 
     assert lanes.store(old) == ["superseded"]
     assert lanes.titles() == ["new"]

@@ -81,6 +81,7 @@ local function fix_order(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   ms, seq, has_read = tonumber(ms), tonumber(seq), true
   if is_back or ms >= now + AHEAD_MS then
+    if redis.call('HEXISTS', KEYS[4], id) == 1 then return end -- a repair has added it again
     newest_seq = newest_seq + 1
     if newest_ms < now then newest_ms, newest_seq = now, 0 end
     -- Larger integers are not exact here.

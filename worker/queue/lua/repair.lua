@@ -1,7 +1,8 @@
 -- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
 -- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
--- in their order to a new one. An entry that was dispatched keeps the id by which its version is ordered: otherwise
--- it would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time. If the script is interrupted (out of memory), the next run continues at the same place.
+-- in their order to a new one. An entry that was dispatched keeps the id by which its version is ordered: otherwise it
+-- would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time. If
+-- the script is interrupted (out of memory), the next run continues at the same place.
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
 -- ids by which entries are ordered (hash).
 -- ARGV: group, expiry of the original ids in seconds.
