@@ -30,7 +30,7 @@ from worker.enrichment.urls.canonical_urls import canonicalise
 from worker.heat_rules import AllRules
 from worker.queue.clock import Clock, local_clock
 from worker.queue.crashes import sentence
-from worker.queue.lease_queue import AHEAD_SECONDS, Claimed, id_key
+from worker.queue.lease_queue import Claimed, id_key
 from worker.settings import INTERNAL_LANE
 from worker.store.batches.recognition import is_small, recognise
 from worker.store.batches.writer import BatchWriter
@@ -41,6 +41,8 @@ from worker.telemetry.failpoints import failpoint
 from worker.telemetry.logs import get_logger
 
 log = get_logger("ingest")
+
+_NO_CREDIBLE_MS = 4_102_444_800_000  # the year 2100
 
 
 @dataclass(slots=True)
@@ -126,19 +128,21 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
-    believable = _believable(entry.id, now)
+    order_id = entry.order_id or _credible(entry.id, now)
+    arrived_ms = id_key(order_id)[0] if entry.arrived_ms is None else entry.arrived_ms
     version = BatchItem(
         lane=batch.lane,
         id=entry.id,
-        revision=revision(believable, batch.lane),
+        revision=revision(order_id, batch.lane),
         source=batch.source or envelope.source or batch.lane,
-        received_at=_time_of(believable),
+        received_at=min(datetime.fromtimestamp(arrived_ms / 1000, UTC), now),
         op=str(envelope.op),
         key=envelope.key,
         doc_key=normal_key(envelope.key) if envelope.key else None,
         reply_to=envelope.reply_to,
         trace_id=envelope.trace_id,
         original_id=entry.original_id,
+        order_id=order_id,
         attempts=entry.attempts,
         problems=problems,
     )
@@ -246,17 +250,10 @@ def _secured_of(raw: bytes) -> str | None:
     return raw[span[0] : span[1]].decode("ascii") if span else None
 
 
-def _believable(id_: str, now: datetime) -> str:
-    """Return the id to use for the revision.
+def _credible(id_: str, now: datetime) -> str:
+    """Return the id that orders an entry for which Redis has no other one.
 
-    A producer chose an id that is more than a day in the future. It is replaced by the present time, so that the
-    document is newer than all until now, but not than all later ones.
+    The server made it, unless an older dispatcher, which does not judge ids, dispatched the entry.
     """
     ms, seq = id_key(id_)
-    now_ms = int(now.timestamp() * 1000)
-    return id_ if ms < now_ms + AHEAD_SECONDS * 1000 else f"{now_ms}-{seq}"
-
-
-def _time_of(id_: str) -> datetime:
-    """Return when an entry was added, according to its id, which is believable."""
-    return datetime.fromtimestamp(id_key(id_)[0] / 1000, UTC)
+    return id_ if ms < _NO_CREDIBLE_MS else f"{int(now.timestamp() * 1000)}-{seq}"

@@ -91,6 +91,7 @@ def clients_paused(scenario: Scenario) -> None:
 @fault()
 def redis_clock_steps_back(scenario: Scenario) -> int:
     """The clock of Redis goes back an hour while an instance dies: the lease of its entries then began in the future."""
+    scenario.reconciliation.clock_set_back = True
     return _step_clock(scenario, -3600)
 
 

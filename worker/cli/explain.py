@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import typer
 from redis import RedisError
@@ -18,7 +18,7 @@ from worker.queries.explanation import (
     ExplainedDocument,
     FullExplanation,
 )
-from worker.queries.pending import MAX_SEARCHED, PendingEntry, added_again, find_pending, pending
+from worker.queries.pending import MAX_SEARCHED, PendingEntry, added_again, find_pending, original_id, pending
 from worker.queries.rows import RowDict
 from worker.queries.stories import Story
 from worker.queue.connection import connect
@@ -49,12 +49,15 @@ def explain(
     """
     config = settings()
     engine = open_store(config)
-    waiting, again, partial, redis_error = _in_redis(config, query)
+    found = _in_redis(config, query)
+    waiting, again = found.waiting, found.added_again
     with engine.connect() as connection:
         stored = explanation.explain(connection, query, limit=limit, rules=config.heat_rules)
-        if again and not stored["receipts"]:
+        if found.original and not stored["receipts"]:
+            stored = explanation.explain(connection, found.original, limit=limit, rules=config.heat_rules)
+        elif again and not stored["receipts"]:
             stored = explanation.explain(connection, again[-1], limit=limit, rules=config.heat_rules)
-            waiting, _, _, redis_error = _in_redis(config, again[-1])
+            waiting = _in_redis(config, again[-1]).waiting
     engine.dispose()
     if stored["receipts"] and is_entry_id(query):
         waiting = []
@@ -67,10 +70,10 @@ def explain(
     is_known = any((full["article"], full["documents"], full["receipts"], full["dead_letters"], full["pending"]))
     if not is_known and not json_:
         typer.echo(_UNKNOWN, err=True)
-    if partial:
-        typer.echo(_PARTIAL.format(", ".join(partial), MAX_SEARCHED), err=True)
-    if redis_error and not full["receipts"]:
-        typer.echo(f"Redis could not be read, so it may still wait: {redis_error}", err=True)
+    if found.partial:
+        typer.echo(_PARTIAL.format(", ".join(found.partial), MAX_SEARCHED), err=True)
+    if found.error and not full["receipts"]:
+        typer.echo(f"Redis could not be read, so it may still wait: {found.error}", err=True)
     return Exit.OK if is_known else Exit.REJECTED
 
 
@@ -83,20 +86,29 @@ _PARTIAL = (
 )
 
 
-def _in_redis(config: Settings, query: str) -> tuple[list[PendingEntry], list[str], list[str], str | None]:
-    """Return what still waits, and the ids under which it was added again.
-
-    Then the lanes that were searched only in part, and why Redis could not be read (or None).
+class _Found(NamedTuple):
+    """What Redis knows of a document. `added_again`: the ids under which its entry was added again; `original`: the id that
+    it had before. `partial`: the lanes of which only a part was searched. `error`: why Redis could not be read.
     """
+
+    waiting: list[PendingEntry]
+    added_again: list[str]
+    original: str | None = None
+    partial: Sequence[str] = ()
+    error: str | None = None
+
+
+def _in_redis(config: Settings, query: str) -> _Found:
     try:
         with connect(config.redis, retries=0) if config.redis_url else quick_client(config) as client:
             lanes = [*(lane.name for lane in config.lane_list), INTERNAL_LANE]
             if is_entry_id(query):
-                return pending(client, lanes, query), added_again(client, lanes, query), [], None
+                again, original = added_again(client, lanes, query), original_id(client, lanes, query)
+                return _Found(pending(client, lanes, query), again, original)
             waiting, partial = find_pending(client, lanes, query)
-            return waiting, [], partial, None
+            return _Found(waiting, [], None, partial)
     except (RedisError, OSError) as error:
-        return [], [], [], mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error))
+        return _Found([], [], error=mask(str(error)) if config.redis_url else " ".join(why_no_answer(config, error)))
 
 
 def _lines(full: FullExplanation) -> Iterator[str]:

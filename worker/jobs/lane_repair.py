@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.jobs.wrong_keys import WrongKey, find_wrong_keys, rename_wrong_keys
 from worker.queue import keys
+from worker.queue.clock import AHEAD_SECONDS
 from worker.queue.lane_counts import LaneState
 from worker.queue.lease_queue import (
-    AHEAD_SECONDS,
     GROUP,
     ORIGINAL_IDS_EXPIRE_SECONDS,
     LeaseQueue,
@@ -40,7 +40,7 @@ class Repair:
 
 
 def fault(state: LaneState, now_ms: int) -> str | None:
-    """Return `blocked` if nothing can be added any more, `ahead` if new ids are over a day in the future, else None."""
+    """Return `blocked` if nothing can be added any more, `ahead` if new ids are ahead of time (AHEAD_SECONDS), else None."""
     ms, seq = id_key(state.last_id)
     if (ms, seq) == (LARGEST, LARGEST):
         return "blocked"
@@ -60,8 +60,8 @@ def store_behind(client: redis.Redis, engine: Engine, lane: str) -> tuple[str | 
 
     An entry leaves its lane after the commit, so the highest id that left the lane must have a receipt. If it is
     higher than all receipts, returns (the highest id with a receipt, the highest id that left the lane). Returns None
-    if it is not, if Redis or the store cannot be read, or if the id that left is over a day in the future (a producer
-    chose it). The next document that is stored hides the difference.
+    if it is not, if Redis or the store cannot be read, or if the id that left is ahead of time. The next document that
+    is stored hides the difference.
     """
     try:
         left = str(client.xinfo_stream(lane)["max-deleted-entry-id"], "ascii")
@@ -98,11 +98,11 @@ def repair(queue: LeaseQueue) -> Repair:
     """Give the entries of a lane current ids, and count vanished entries so that the lane's counters add up again.
 
     It is one script, so no entry added meanwhile is lost. Entries that workers hold are processed again under their
-    new id. The script blocks the Redis server for about a second per 100,000 entries of the lane. Raises
-    redis.RedisError.
+    new id, and keep the outcome that they have. An entry keeps its place among the versions of its document. The script
+    blocks the Redis server for about a second per 100,000 entries of the lane. Raises redis.RedisError.
     """
-    limit = server_ms(queue.client) + AHEAD_SECONDS * 1000
     run = queue.client.register_script(script("repair"))
     names = [queue.lane, queue.counters, queue.aside, keys.original_ids(queue.lane)]
-    moved, gone = run(keys=names, args=[GROUP, limit, ORIGINAL_IDS_EXPIRE_SECONDS])
+    names.append(keys.order_ids(queue.lane))
+    moved, gone = run(keys=names, args=[GROUP, ORIGINAL_IDS_EXPIRE_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -182,10 +182,11 @@ class CopydeskCollector(Collector):
     def _read_lane(self, name: str, series: AllSeries) -> None:
         queue = LeaseQueue(self._client, name)
         queue.ensure()
-        state, label = queue.state(), (name,)
+        state, now, label = queue.state(), server_time(self._client), (name,)
         series["copydesk_backlog_documents"][label] = state.backlog
         series["copydesk_pending_documents"][label] = state.pending
-        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id, server_time(self._client))
+        series["copydesk_oldest_seconds"][label] = _age(state.oldest_id, now)
+        series["copydesk_ahead_seconds"][label] = max(0.0, id_key(state.last_id)[0] / 1000 - now)
         series["copydesk_vanished_documents"][label] = state.added - state.settled - state.backlog
         series["copydesk_added_total"][label] = state.added
         for source in list(paused_sources(self._client, name))[:_MAX_SERIES]:

@@ -53,7 +53,9 @@ def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str
     if lane.fault == "blocked":
         faults.append(f"lane {name} is blocked: a producer used up its ids, and nothing can be added")
     elif lane.fault == "ahead":
-        faults.append(f"lane {name} is ahead of time: a producer chose an id from the future")
+        faults.append(
+            f"lane {name} is ahead of time: a producer chose an id from the future, or the clock of Redis was set back"
+        )
     if behind:
         since = f"ends at {behind.stored}, of {behind.stored_at}" if behind.stored else "has nothing of it"
         return [
@@ -62,7 +64,9 @@ def lane_faults(lane: LaneStatus, behind: StoreBehind | None = None) -> list[str
             *faults,
         ]
     if faults and lane.missing >= 0:
-        faults[-1] += f"; what a repair does: copydesk lane repair {name}. Then give that producer a lane of its own"
+        faults[-1] += (
+            f"; what a repair does: copydesk lane repair {name}. If it was a producer, give it a lane of its own"
+        )
     return faults
 
 

@@ -10,7 +10,17 @@ import redis
 from worker.pipeline import normal_key
 from worker.queue import keys
 from worker.queue.clock import server_time
-from worker.queue.lease_queue import DISPATCHED, GROUP, PAUSED_LANE, RETURNED, LeaseQueue, id_key, is_entry_id, script
+from worker.queue.lease_queue import (
+    DISPATCHED,
+    GROUP,
+    PAUSED_LANE,
+    RETURNED,
+    LeaseQueue,
+    id_key,
+    is_entry_id,
+    order_of,
+    script,
+)
 from worker.queue.oversized import read_prefix
 from worker.queue.pauses.source_pauses import source_kept_by
 from worker.queue.replies import suppress_wrong_type, text
@@ -87,6 +97,15 @@ def added_again(client: redis.Redis, lanes: Iterable[str], id_: str) -> list[str
     return [fresh for fresh in found if is_entry_id(fresh)]
 
 
+def original_id(client: redis.Redis, lanes: Iterable[str], id_: str) -> str | None:
+    """Return the id that the producer received of an entry that has the id `id_` since its lane was repaired, or None.
+
+    Known for 7 days. Raises redis.RedisError.
+    """
+    found = (text(client.hget(keys.original_ids(lane), id_) or b"", "replace") for lane in lanes)
+    return next((first for first in found if is_entry_id(first)), None)
+
+
 def _on_lane(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None:
     with suppress_wrong_type():
         return _read_entry(client, lane, id_)
@@ -104,6 +123,8 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state = "set aside"
     else:
         return None
+    order, arrived_ms = order_of(client.hget(keys.order_ids(lane), id_) or b"")
+    arrived = arrived_ms or id_key(order or id_)[0]
     return PendingEntry(
         id=id_,
         lane=lane,
@@ -113,7 +134,7 @@ def _read_entry(client: redis.Redis, lane: str, id_: str) -> PendingEntry | None
         state=state,
         holder=holder if state == "processing" else None,
         attempts=attempts,
-        waited_seconds=round(max(0.0, server_time(client) - id_key(id_)[0] / 1000), 1),
+        waited_seconds=round(max(0.0, server_time(client) - arrived / 1000), 1),
     )
 
 

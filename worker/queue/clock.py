@@ -17,6 +17,11 @@ from worker.queue.replies import text
 
 Clock = Callable[[], datetime]
 
+AHEAD_SECONDS = 300
+"""Ids that are this far ahead of the server's time, in seconds, tell no arrival. The server makes none, unless its clock
+was set back: a producer chose them, or those before them. The time is for small corrections of the clock, and for a
+replica whose clock differs a little.
+"""
 
 _MAX_SECONDS = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 

@@ -25,6 +25,8 @@ ROLLED_UP = "copydesk:rolled-up"
 """String: the worker that rolled the receipts up last. Expires when the next roll-up is due."""
 TOKEN_CURSOR = "copydesk:tokens:cursor"  # noqa: S105  a cursor of SCAN, not a password
 """String: the SCAN cursor at which the removal of tokens without an expiry continues."""
+NEWEST = "copydesk:newest"
+"""String: the highest id by which an entry of any lane is ordered; ` back` follows while the server's clock is behind it."""
 MINUTES = "copydesk:tally:"
 """Prefix of the hashes of counters; the minute since 1970 follows, by the server's clock."""
 HOURS = "copydesk:hours:"
@@ -86,6 +88,14 @@ def original_ids(lane: str) -> str:
     return f"copydesk:readded:{lane}"
 
 
+def order_ids(lane: str) -> str:
+    """Hash: id of an entry without an outcome → the id by which its version is ordered, if that is another one.
+
+    After a blank the time of its arrival follows, in milliseconds since 1970, if that is not the time in this id.
+    """
+    return f"copydesk:order:{lane}"
+
+
 def slow_down(lane: str) -> str:
     """String: how many seconds producers of the lane should wait. Expires."""
     return f"{SLOW_DOWN}:{lane}"
@@ -139,6 +149,7 @@ SHARED_TYPES = {
     MAINTAINED: "string",
     ROLLED_UP: "string",
     TOKEN_CURSOR: "string",
+    NEWEST: "string",
 }
 """Key → type (as the command TYPE names it) of what all lanes share and only Copydesk writes.
 
@@ -156,6 +167,7 @@ def types_of_lane(lane: str) -> dict[str, str]:
         paused_sources(lane): "hash",
         resumed_sources(lane): "hash",
         original_ids(lane): "hash",
+        order_ids(lane): "hash",
         clock(lane): "string",
         aside(lane): "stream",
     }

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class LaneCounts(NamedTuple):
-    """A lane's counts at one moment. `oldest_id` is None if nothing waits or the id is too costly to read.
+    """A lane's counts at one moment. `oldest_id` is None if nothing waits or the id is too costly to read. It tells when the
+    oldest entry arrived, and is not its own id where that is ahead of time or new since a repair.
 
     `paused`: paused source → its entries. They are part of `backlog`, but not of `pending`, and none is `oldest_id`.
     """
@@ -35,6 +36,7 @@ class LaneState:
     backlog: int
     pending: int
     oldest_id: str | None
+    """As in `LaneCounts`."""
     last_id: str
     outcomes: dict[str, int]
     aside: int = 0

@@ -24,14 +24,27 @@ import redis
 
 from schemas.envelope import FIELDS
 from worker.queue import keys
-from worker.queue.clock import Clock, local_clock, server_clock
+from worker.queue.clock import AHEAD_SECONDS, Clock, local_clock, server_clock
 from worker.queue.lane_counts import LaneCounts, LaneState
 from worker.queue.oversized import read_prefix
 from worker.queue.replies import count_in, text
 
 GROUP = "copydesk"
-_SCRIPTS = ("dispatch", "claim", "hold", "reap", "settle", "requeue", "renew_leases", "state", "counts", "last_id")
+_SCRIPTS = (
+    "dispatch",
+    "claim",
+    "hold",
+    "reap",
+    "settle",
+    "requeue",
+    "renew_leases",
+    "state",
+    "counts",
+    "last_id",
+    "newest",
+)
 _ENTRY_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_MS = re.compile(r"[0-9]{1,14}")
 DISPATCHED = "dispatched"
 RETURNED = "returned"
 """The consumer that owns entries given back because the store could not be used, until they are dispatched again."""
@@ -43,8 +56,6 @@ MAX_CRASH_REPORTS = 10_000
 """For how many documents of a lane crash reports are kept. They are deleted when the documents have their outcome."""
 CRASHES_EXPIRE_SECONDS = 7 * 86_400
 ORIGINAL_IDS_EXPIRE_SECONDS = 7 * 86_400
-AHEAD_SECONDS = 86_400
-"""Seconds. A producer, not the server, chose an id that is this far in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,8 @@ class Claimed:
     beyond the size limit is `truncated`: `fields` holds the beginning of each field, and `raw_size` and `sha256` are those
     of the whole `raw`. (After two crashes `sha256` covers only the part that was read.) `original_id`: the id that its
     producer received, if the entry was added again under another one.
+    `order_id`: the id by which its version is ordered, if that is another one than `id`; `arrived_ms`: when it arrived, in
+    milliseconds since 1970, if the id by which it is ordered does not tell.
     """
 
     id: str
@@ -78,6 +91,8 @@ class Claimed:
     raw_size: int = 0
     sha256: bytes | None = None
     original_id: str | None = None
+    order_id: str | None = None
+    arrived_ms: int | None = None
 
 
 Ids = Mapping[str, int] | Sequence[str]
@@ -120,7 +135,7 @@ class LeaseQueue:
         `full`, nothing less than a full batch is dispatched while an earlier claim check still waits for a worker. A
         full batch is the smaller of `limit` and `pending_cap`. Entries of paused sources are passed over.
         """
-        names = [self.lane, self.oversized, self.paused_sources]
+        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane), keys.NEWEST]
         arguments = (GROUP, DISPATCHED, limit, pending_cap, max_bytes, wait_for, RETURNED)
         reply = self._run("dispatch", *arguments, keys=names)
         entries = tuple((text(reply[n]), int(reply[n + 1])) for n in range(2, len(reply), 2))
@@ -137,24 +152,27 @@ class LeaseQueue:
             return []
         lease = int(lease_seconds * 1000)
         names = [self.lane, self.oversized, self.paused_sources, keys.original_ids(self.lane)]
+        names.append(keys.order_ids(self.lane))
         reply = self._run("claim", GROUP, worker, DISPATCHED, lease, max_bytes, *ids, keys=names)
         self.clock = server_clock(int(reply[0]))
         claimed = []
-        for n in range(1, len(reply), 5):
+        for n in range(1, len(reply), 6):
             id_, attempts, size, flat = text(reply[n]), int(reply[n + 1]), int(reply[n + 2]), reply[n + 3]
-            known = text(reply[n + 4], "replace")
-            original = known if is_entry_id(known) else None
+            original = text(reply[n + 4], "replace")
+            places = (original if is_entry_id(original) else None, *order_of(reply[n + 5]))
             if size > max_bytes:
-                claimed.append(self._claimed_oversized(id_, attempts, size, original))
+                claimed.append(self._claimed_oversized(id_, attempts, size, places))
             else:
                 fields = dict(zip(flat[::2], flat[1::2], strict=True))
-                claimed.append(Claimed(id_, attempts, size, fields, truncated=False, original_id=original))
+                claimed.append(Claimed(id_, attempts, size, fields, False, 0, None, *places))
         return claimed
 
-    def _claimed_oversized(self, id_: str, attempts: int, size: int, original: str | None) -> Claimed:
+    def _claimed_oversized(
+        self, id_: str, attempts: int, size: int, places: tuple[str | None, str | None, int | None]
+    ) -> Claimed:
         # After two crashes, which reading all of it may have caused, only the beginning is read.
         start = read_prefix(self.client, self.lane, id_, fields=FIELDS, whole=attempts < _WHOLE_READINGS)
-        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, original)
+        return Claimed(id_, attempts, size, start.fields, True, start.raw_size, start.sha256, *places)
 
     def end_attempt(self, worker: str, ids: Ids) -> None:
         """Renew the lease and stop counting the attempt, because a crash from here on is not the document's fault.
@@ -192,6 +210,7 @@ class LeaseQueue:
         """
         flat = [part for pair in outcomes for part in pair]
         names = [self.lane, self.counters, self.oversized, keys.store_timeouts(self.lane)]
+        names.append(keys.order_ids(self.lane))
         return list(map(text, self._run("settle", GROUP, *flat, keys=names))) if flat else []
 
     def requeue(self, id_: str) -> str | None:
@@ -236,7 +255,7 @@ class LeaseQueue:
 
         Use it for commands, not in a loop: an oversized first or last entry makes the server take a second.
         """
-        names = [self.lane, self.counters, self.aside, self.paused_sources]
+        names = [self.lane, self.counters, self.aside, self.paused_sources, keys.order_ids(self.lane)]
         added, backlog, pending, last, oldest, flat, aside, paused = self._run("state", GROUP, keys=names)
         return LaneState(
             name=self.lane,
@@ -252,15 +271,19 @@ class LeaseQueue:
 
     def counts(self) -> LaneCounts:
         """Return the counts of `state` without the last id and the outcomes. Cheap even with oversized entries."""
-        names = [self.lane, self.oversized, self.paused_sources]
+        names = [self.lane, self.oversized, self.paused_sources, keys.order_ids(self.lane)]
         added, backlog, pending, oldest, paused = self._run("counts", GROUP, keys=names)
         return LaneCounts(int(added), int(backlog), int(pending), text(oldest) if oldest else None, _counted(paused))
 
     def advance(self, id_: str) -> bool:
         """Raise the stream's last id to `id_`, so that a server that lost data does not use old ids again.
 
-        Returns False when the last id is not smaller. Raises redis.RedisError.
+        Returns False when the last id is not smaller, or `id_` is ahead of time. New versions of documents are ordered
+        after `id_` in any case. Raises redis.RedisError.
         """
+        self._run("newest", id_, keys=[keys.NEWEST])
+        if id_key(id_)[0] >= (self.client.time()[0] + AHEAD_SECONDS) * 1000:
+            return False
         if id_key(text(self._run("last_id", keys.PROBE_GROUP))) >= id_key(id_):
             return False
         self.client.execute_command("XSETID", self.lane, id_)  # type: ignore[no-untyped-call]  # redis-py has no xsetid
@@ -286,16 +309,28 @@ def _counted(flat: Sequence[bytes | int]) -> dict[str, int]:
 
 
 def script(name: str) -> str:
-    """Return the text of a script in `lua/`, with the functions of `prelude.lua` inserted after its first line."""
+    """Return the text of a script in `lua/`, with AHEAD_MS and the functions of `prelude.lua` after its first line."""
     folder = resources.files("worker.queue") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
-    return "\n".join((first, (folder / "prelude.lua").read_text("utf-8"), rest))
+    constants = f"local AHEAD_MS = {AHEAD_SECONDS * 1000}"
+    return "\n".join((first, constants, (folder / "prelude.lua").read_text("utf-8"), rest))
 
 
 def is_entry_id(id_: str) -> bool:
     """Whether Redis accepts `id_` as the id of an entry: two numbers of 64 bits, like `1700000000000-0`."""
     match = _ENTRY_ID.fullmatch(id_)
     return match is not None and max(int(match[1]), int(match[2])) < 1 << 64
+
+
+def order_of(value: bytes | str) -> tuple[str | None, int | None]:
+    """Return what a value of `keys.order_ids` says: the id, and when the entry arrived, if that is in it.
+
+    Another program may have written the value: then it says nothing.
+    """
+    id_, _, arrived = text(value, "replace").partition(" ")
+    if not is_entry_id(id_):
+        return None, None
+    return id_, int(arrived) if _MS.fullmatch(arrived) else None
 
 
 def id_key(id_: str) -> tuple[int, int]:

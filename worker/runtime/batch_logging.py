@@ -56,7 +56,7 @@ def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
             log.warning(
                 "Document rejected",
                 **fields,
-                next=f"it is kept: copydesk explain {version.id}; all of its kind: copydesk dead list",
+                next=f"it is kept: copydesk explain {version.receipt_id}; all of its kind: copydesk dead list",
             )
         elif each_line and outcome != "unchanged":
             log.info(f"Document {outcome}", **fields)
@@ -77,7 +77,7 @@ def log_batch(batch: Batch, versions: Sequence[BatchItem]) -> None:
 
 def _fields(version: BatchItem) -> dict[str, object]:
     fields = {
-        "id": version.id,
+        "id": version.receipt_id,
         "lane": version.lane,
         "source": version.source,
         "key": version.key,

@@ -70,7 +70,7 @@ def count(client: redis.Redis, batch: Batch, versions: Sequence[BatchItem], *, w
                 lane=batch.lane,
                 worker=batch.worker,
                 rows=[
-                    (v.id, v.source, str(v.outcome), v.key, v.url, [problem.code for problem in v.problems])
+                    (v.receipt_id, v.source, str(v.outcome), v.key, v.url, [problem.code for problem in v.problems])
                     for v in versions
                 ],
             )

@@ -25,6 +25,7 @@ METRICS = (
     Metric("copydesk_backlog_documents", "gauge", ("lane",), "entries on the lane that have no outcome yet"),
     Metric("copydesk_pending_documents", "gauge", ("lane",), "entries of the backlog that were dispatched"),
     Metric("copydesk_oldest_seconds", "gauge", ("lane",), "age of the oldest entry without an outcome; 0: there is none"),
+    Metric("copydesk_ahead_seconds", "gauge", ("lane",), "how far the lane's newest id is ahead of Redis's time"),
     Metric("copydesk_vanished_documents", "gauge", ("lane",), "entries that left the lane without an outcome: trimmed or deleted"),
     Metric("copydesk_lane_paused", "gauge", ("lane",), "1: the lane is paused, by an operator or by the circuit breaker"),
     Metric("copydesk_source_paused_documents", "gauge", ("lane", "source"), "entries of a paused source, which wait"),

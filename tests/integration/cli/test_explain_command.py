@@ -9,7 +9,12 @@ import time
 import pytest
 
 from worker.cli import app as main
+from worker.documents.limits import Limits
+from worker.pipeline import Batch, process
 from worker.queries import pending
+from worker.queue.lease_queue import LeaseQueue
+from worker.settings import Settings
+from worker.store.engine import make_engine
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def run(valkey, tmp_path, monkeypatch, capfd):
     return run_line
 
 
-def test_a_document_is_found_by_the_id_that_it_had_before_a_repair(run, redis_client):
+def test_a_document_is_found_by_the_id_that_it_had_before_a_repair(run, redis_client, tmp_path):
     run("db upgrade")
     known = redis_client.xadd("documents", {"raw": "x"}, id=f"{(int(time.time()) + 10 * 86_400) * 1000}-0").decode()
     run("lane repair documents --yes")
@@ -36,6 +41,16 @@ def test_a_document_is_found_by_the_id_that_it_had_before_a_repair(run, redis_cl
     found = json.loads(run(f"explain {known} --json"))
     assert (found["added_again_as"], found["pending"][0]["id"]) == ([now.decode()], now.decode())
     assert f"added again as {now.decode()}" in run(f"explain {known}")
+
+    queue = LeaseQueue(redis_client, "documents")
+    ids = [id_ for id_, _ in queue.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
+    entries = queue.claim("w", ids, lease_seconds=60, max_bytes=1 << 20)
+    engine = make_engine(Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path / 'store.db'}"), pooled=False)
+    process(engine, Batch("documents", None, "w", 3, Limits()), entries, end_attempt=lambda: None)
+    engine.dispose()
+    for id_ in (known, now.decode()):
+        [receipt] = json.loads(run(f"explain {id_} --json"))["receipts"]
+        assert (receipt["id"], receipt["outcome"]) == (known, "rejected"), "both ids lead to the receipt"
 
 
 URL = "https://ferry.example/a?b=1"

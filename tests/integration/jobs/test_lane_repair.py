@@ -86,6 +86,14 @@ def test_a_lane_is_repaired_too_when_the_bad_entry_was_processed_long_ago(queue)
     assert (state.added, state.settled, state.backlog) == (2, 2, 0)
 
 
+@pytest.mark.parametrize(("minutes", "found"), [(4, None), (6, "ahead"), (23 * 60, "ahead")])
+def test_a_lane_is_ahead_when_an_id_is_five_minutes_ahead_of_the_server(queue, minutes, found):
+    add(queue, "chosen", id_=f"{(int(time.time()) + minutes * 60) * 1000}-0")
+    assert fault(queue) == found
+    assert lane_repair.repair(queue).readded == (found == "ahead")
+    assert fault(queue) is None
+
+
 def test_honest_entries_behind_one_from_the_future_keep_their_order(queue):
     ahead = f"{(int(time.time()) + 10 * 86_400) * 1000}-5"
     add(queue, "future", id_=ahead)
@@ -113,6 +121,21 @@ def test_entries_in_flight_during_a_repair_are_settled_once(queue):
     assert process_all(queue) == ["future"]
     state = queue.state()
     assert (state.added, state.settled, state.backlog) == (2, 2, 0)
+
+
+def test_no_new_id_is_one_that_an_entry_had_before(queue):
+    for _ in range(200):
+        # In one millisecond: without the script, the entries and the repair are rarely that close.
+        queue.client.eval(
+            "redis.call('XADD', KEYS[1], '*', 'raw', 'a') redis.call('XADD', KEYS[1], '*', 'raw', 'b')", 1, queue.lane
+        )
+        before = [id_ for id_, _ in queue.client.xrange(queue.lane)]
+        add(queue, "future", id_=f"{(int(time.time()) + 10 * 86_400) * 1000}-0")
+        assert lane_repair.repair(queue).readded == 3
+        now = [id_ for id_, _ in queue.client.xrange(queue.lane)]
+        assert not set(before) & set(now)
+        assert queue.client.hmget(keys.original_ids(queue.lane), now)[:2] == before
+        process_all(queue)
 
 
 def test_an_interrupted_repair_is_continued(queue):

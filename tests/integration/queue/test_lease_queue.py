@@ -258,10 +258,16 @@ def test_the_last_id_counts_even_where_its_entry_is_gone(queue):
 
 
 def test_advancing_makes_the_next_id_larger(queue):
-    far = "99999999999999-5"
+    far = f"{int(time.time() * 1000) + 60_000}-5"
     assert queue.advance(far)
     assert not queue.advance(far)
     assert id_key(submit_entry(queue.client, queue.lane, b"x")) > id_key(far)
+
+
+def test_a_lane_is_not_advanced_to_an_id_that_is_ahead_of_time(queue):
+    far = "99999999999999-5"
+    assert not queue.advance(far)
+    assert id_key(submit_entry(queue.client, queue.lane, b"x")) < id_key(far)
 
 
 def test_idle_consumers_of_dead_processes_are_deleted_those_with_entries_are_not(queue):

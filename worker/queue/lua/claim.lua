@@ -2,14 +2,16 @@
 -- Starts the lease of entries for a consumer, and counts an attempt for each.
 -- An entry that another consumer holds under a valid lease is skipped, and so is one that is settled. One whose source
 -- was paused after it was dispatched is given to the consumer of that source.
--- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), original ids of added entries (hash).
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), original ids of added entries (hash),
+-- ids by which entries are ordered (hash).
 -- ARGV: group, consumer, "dispatched" consumer, lease in ms, limit of an entry's bytes, id, id, …
--- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '', …}. attempts counts earlier ones that
+-- Returns {the server's time in ms, id, attempts, bytes, fields, original id or '',
+-- the id by which it is ordered (see keys.py) or '', …}. attempts counts earlier ones that
 -- ended in a crash. An entry beyond the limit has no fields here; `read_prefix` (oversized.py) reads it in pieces.
 local time = redis.call('TIME')
 local out = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local max_bytes, ids = tonumber(ARGV[5]), {}
-local has_sizes, has_pauses, has_originals = is_hash(KEYS[2]), is_hash(KEYS[3]), is_hash(KEYS[4])
+local has_sizes, has_pauses, has_originals, has_orders = is_hash(KEYS[2]), is_hash(KEYS[3]), is_hash(KEYS[4]), is_hash(KEYS[5])
 for n = 6, #ARGV do ids[#ids + 1] = ARGV[n] end
 -- Entries dispatched together are mostly adjacent, so one XPENDING finds most of them. The others are looked up singly.
 local found = {}
@@ -42,6 +44,7 @@ for _, id in ipairs(ids) do
       out[#out + 1] = size
       out[#out + 1] = fields
       out[#out + 1] = has_originals and redis.call('HGET', KEYS[4], id) or ''
+      out[#out + 1] = has_orders and redis.call('HGET', KEYS[5], id) or ''
     else
       -- The entry was deleted from the stream while it was pending, so there is nothing to process.
       redis.call('XACK', KEYS[1], ARGV[1], id)

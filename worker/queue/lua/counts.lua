@@ -1,9 +1,11 @@
 #!lua flags=allow-oom
 -- Returns a lane's counts at one moment. XINFO STREAM also copies the first and the last entry, which may be oversized.
 -- The group also knows how many entries were ever added, unless somebody deleted entries that it had not read.
--- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash). ARGV: group.
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), ids by which entries are ordered
+-- (hash). ARGV: group.
 -- Returns {entries ever added, backlog, pending, oldest id or false, {paused source, its entries, …}}. `oldest` and
--- `pending` leave out the entries of paused sources that were read.
+-- `pending` leave out the entries of paused sources that were read. `oldest` tells when that entry arrived: it is another id
+-- than its own where that does not.
 local added, last_read
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local fields = {}
@@ -25,4 +27,4 @@ local backlog, oldest = redis.call('XLEN', KEYS[1]), found.oldest
 if not oldest and backlog > found.kept and redis.call('HLEN', KEYS[2]) == 0 then
   oldest = first_unread(KEYS[1], last_read)
 end
-return {added, backlog, found.held, oldest or false, found.sources}
+return {added, backlog, found.held, oldest and arrival_of(KEYS[4], oldest) or false, found.sources}

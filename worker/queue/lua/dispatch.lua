@@ -2,7 +2,11 @@
 -- Dispatches entries of a lane without their payload: the dispatcher needs ids and sizes, never 500 MB of text.
 -- New entries of a paused source are given to the consumer of that source instead. When the source is resumed, they are
 -- dispatched beside new entries, each half of the batch, so that neither waits for all of the others.
--- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash).
+-- The call also fixes the id by which the version in an entry is ordered, however often it is delivered. That is its own id,
+-- unless the id is ahead of time, or the server's clock is behind ids that were ordered before: it was ahead then, and was
+-- set back. Such an entry gets the id after the newest one, so it is newer than all that was dispatched before it.
+-- KEYS: stream, sizes of its oversized entries (hash), its paused sources (hash), ids by which entries are ordered (hash),
+-- the newest of these of all lanes (string).
 -- ARGV: group, consumer, limit of entries, limit of pending entries, limit of bytes, the smallest batch that is worth
 -- waiting for: '' (any), "half" of a batch, or a "full" batch because the pool is busy; and the consumer of returned
 -- entries, which the reaper sends.
@@ -64,6 +68,24 @@ local function add_resumed(rest)
   end
 end
 
+local now, newest_ms, newest_seq, is_back, has_read = now_ms(), read_newest(KEYS[5])
+if newest_ms >= now + AHEAD_MS then is_back = true elseif newest_ms < now then is_back = false end
+
+local function fix_order(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  ms, seq, has_read = tonumber(ms), tonumber(seq), true
+  if is_back or ms >= now + AHEAD_MS then
+    if redis.call('HEXISTS', KEYS[4], id) == 1 then return end -- a repair has added it again
+    newest_seq = newest_seq + 1
+    if newest_ms < now then newest_ms, newest_seq = now, 0 end
+    -- Larger integers are not exact here.
+    if newest_seq >= 2 ^ 53 then newest_ms, newest_seq = newest_ms + 1, 0 end
+    redis.call('HSET', KEYS[4], id, string.format('%.0f-%.0f %.0f', newest_ms, newest_seq, math.min(ms, now)))
+  elseif ms > newest_ms or (ms == newest_ms and seq > newest_seq) then
+    newest_ms, newest_seq = ms, seq
+  end
+end
+
 local has_pauses = redis.call('HLEN', KEYS[3]) > 0
 if capacity > 0 then add_resumed(math.floor(capacity / 2)) end
 while capacity > 0 and bytes < max_bytes and has_time() do
@@ -72,6 +94,7 @@ while capacity > 0 and bytes < max_bytes and has_time() do
   if not reply then break end
   local id, fields = reply[1][2][1][1], reply[1][2][1][2] or {}
   local size = bytes_of(fields)
+  fix_order(id)
   local source = has_pauses and source_of(lane, fields)
   if size >= max_bytes then
     -- No command returns an entry's size without copying the entry into this script. So store the size after one copy.
@@ -88,4 +111,5 @@ while capacity > 0 and bytes < max_bytes and has_time() do
   end
 end
 add_resumed(0)
+if has_read then write_newest(KEYS[5], newest_ms, newest_seq, is_back) end
 return out

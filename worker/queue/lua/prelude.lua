@@ -59,6 +59,15 @@ local function is_before(id, other)
   return #ms < #other_ms or (#ms == #other_ms and ms < other_ms)
 end
 
+-- Returns the server's time in milliseconds.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Whether an id is so far ahead of the server's time that it does not tell when its entry arrived (see clock.py).
+local function is_ahead(id) return tonumber(string.match(id, '^%d+')) >= now_ms() + AHEAD_MS end
+
 -- Calls `visit` with each pending entry {id, consumer, idle, deliveries} of a group, or of one consumer, 1,000 at a time.
 local function for_each_pending(stream, group, consumer, visit)
   local first = '-'
@@ -140,6 +149,30 @@ local function pending_of(lane, group, pauses)
     end
   end
   return found
+end
+
+-- Returns what is known of the order of an entry (`order_ids` in keys.py), or nil. `orders`: the hash of it.
+local function order_of(orders, id)
+  local order = is_hash(orders) and redis.call('HGET', orders, id)
+  return order and string.match(order, '^%d+%-%d+$') or order and string.match(order, '^%d+%-%d+ %d+$')
+end
+
+-- Returns an id that tells when an entry arrived: mostly its own.
+local function arrival_of(orders, id)
+  local order = order_of(orders, id)
+  if not order then return id end
+  local arrived = string.match(order, ' (%d+)$')
+  return arrived and arrived .. '-0' or order
+end
+
+-- Returns the highest id by which an entry is ordered, as two numbers, and whether the server's clock is behind it.
+local function read_newest(key)
+  local ms, seq, back = string.match(redis.call('GET', key) or '', '^(%d+)-(%d+)( ?%a*)$')
+  return tonumber(ms or 0), tonumber(seq or 0), back == ' back'
+end
+
+local function write_newest(key, ms, seq, is_back)
+  redis.call('SET', key, string.format('%.0f-%.0f', ms, seq) .. (is_back and ' back' or ''))
 end
 
 -- Returns the id of the first entry after `last_read`, or nil. The user of the exporter may not read entries; to it, the

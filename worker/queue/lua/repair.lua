@@ -1,10 +1,13 @@
 -- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
 -- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
--- in their order to a new one. If the script is interrupted (out of memory), the next run continues at the same place.
--- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash).
--- ARGV: group, first millisecond that counts as the future, expiry of the original ids in seconds.
+-- in their order to a new one. An entry that was dispatched keeps the id by which its version is ordered: otherwise it
+-- would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time. If
+-- the script is interrupted (out of memory), the next run continues at the same place.
+-- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
+-- ids by which entries are ordered (hash).
+-- ARGV: group, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
-local lane, counters, aside, original_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
+local lane, counters, aside, original_ids, order_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1]
 
 local function info()
   local found, flat = {}, redis.call('XINFO', 'STREAM', lane)
@@ -12,18 +15,24 @@ local function info()
   return found
 end
 
--- Compares texts, because ids may be larger than the integers that Lua's numbers hold exactly.
-local function later(id)
-  local ms = string.match(id, '^%d+')
-  return #ms > #ARGV[2] or (#ms == #ARGV[2] and ms >= ARGV[2])
-end
-
 local found = info()
-if later(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
+if is_ahead(found['last-generated-id']) and redis.call('EXISTS', aside) == 0 then
   redis.call('RENAME', lane, aside)
   redis.call('XGROUP', 'CREATE', lane, group, '0', 'MKSTREAM')
-  redis.call('XSETID', lane, '0-1', 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
+  -- New ids begin after this millisecond: an entry that was added in it, and is held by a worker, has another one.
+  local last = string.format('%.0f-18446744073709551615', now_ms())
+  redis.call('XSETID', lane, last, 'ENTRIESADDED', found['entries-added'], 'MAXDELETEDID', '0-1')
 end
+
+local dispatched = '0-0'
+if redis.call('EXISTS', aside) == 1 then
+  for _, group_info in ipairs(redis.call('XINFO', 'GROUPS', aside)) do
+    local fields = {}
+    for n = 1, #group_info, 2 do fields[group_info[n]] = group_info[n + 1] end
+    if fields['name'] == group then dispatched = fields['last-delivered-id'] end
+  end
+end
+local function keeps_id(id) return not is_ahead(id) or not is_before(dispatched, id) end
 
 local moved = 0
 while true do
@@ -32,13 +41,16 @@ while true do
   for _, entry in ipairs(entries) do
     local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
     redis.call('HSET', original_ids, fresh, original_id(original_ids, entry[1]))
+    local order = order_of(order_ids, entry[1]) or (keeps_id(entry[1]) and entry[1])
+    if order then redis.pcall('HSET', order_ids, fresh, order) end
+    redis.pcall('HDEL', order_ids, entry[1])
     redis.call('XDEL', aside, entry[1])
     redis.pcall('HINCRBY', counters, 'readded', 1)
     moved = moved + 1
   end
 end
 redis.call('DEL', aside)
-if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[3]) end
+if moved > 0 then redis.call('EXPIRE', original_ids, ARGV[2]) end
 
 found = info()
 local settled = 0

@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- Returns a lane's state at one moment, without the payload of its first and last entry, which XINFO STREAM contains.
 -- KEYS: stream, outcome counters (hash), entries that an interrupted repair must still add again (stream), its paused
--- sources (hash). ARGV: group.
+-- sources (hash), ids by which entries are ordered (hash). ARGV: group.
 -- Returns {entries ever added, backlog, pending, last id, oldest id or false, {outcome, count, …}, entries set aside,
 -- {paused source, its entries, …}}. `oldest` and `pending` leave out the entries of paused sources that were read.
+-- `oldest` tells when that entry arrived: it is another id than its own where that does not.
 local info, stream = redis.call('XINFO', 'STREAM', KEYS[1]), {}
 for n = 1, #info, 2 do stream[info[n]] = info[n + 1] end
 local found = pending_of(KEYS[1], ARGV[1], KEYS[4])
@@ -19,5 +20,6 @@ if found.kept > 0 then
     end
   end
 end
-return {stream['entries-added'], stream['length'], found.held, stream['last-generated-id'], oldest or false,
+return {stream['entries-added'], stream['length'], found.held, stream['last-generated-id'],
+        oldest and arrival_of(KEYS[5], oldest) or false,
         redis.call('HGETALL', KEYS[2]), redis.call('XLEN', KEYS[3]), found.sources}

@@ -39,6 +39,10 @@ class BatchItem:
     trace_id: str | None = None
     original_id: str | None = None
     """The id that the producer received, if the entry was added again under another one."""
+    order_id: str | None = None
+    """The id in `revision`, except of a replay: it has the revision of what it repeats."""
+    receipt_id: str = ""
+    """The id of the receipt: the one that the producer received, unless another document has a receipt under that."""
     attempts: int = 0
     problems: tuple[Problem, ...] = ()
     copy: EnrichedDocument | None = None
@@ -67,6 +71,14 @@ class BatchItem:
     article_id: int | None = None
     document_id: int | None = None
     changed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.receipt_id = self.receipt_id or self.receipt_ids[0]
+
+    @property
+    def receipt_ids(self) -> tuple[str, ...]:
+        """The ids that its receipt may have; the first one is preferred."""
+        return (self.id,) if self.original_id is None else (self.original_id, self.id)
 
     @property
     def content(self) -> EnrichedDocument | ReferenceCopy | None:

@@ -134,13 +134,20 @@ def decide_rows(
 
 
 def _repeat_outcome(item: BatchItem, stored: StoredDocuments) -> bool:
-    """If an item has a receipt, give it the outcome of that. Returns whether it has one."""
-    row = stored.receipts.get((item.lane, item.id))
-    if row is None:
-        return False
-    item.id_conflict = (row.op, row.source, row.key, row.raw_sha256) != (item.op, item.source, item.key, item.sha256)
-    if not item.id_conflict:
-        item.outcome, item.url, item.article_id = Outcome(row.outcome), row.url, row.article_id
+    """If an item has a receipt, give it the outcome of that. Returns whether it has one.
+
+    The receipt of an entry that was added again has the original id. So an entry that a worker held while its lane was
+    repaired has one receipt, whether its old or its new id is stored first.
+    """
+    for id_ in item.receipt_ids:
+        item.receipt_id, item.id_conflict = id_, False
+        row = stored.receipts.get((item.lane, id_))
+        if row is None:
+            return False
+        if (row.op, row.source, row.key, row.raw_sha256) == (item.op, item.source, item.key, item.sha256):
+            item.outcome, item.url, item.article_id = Outcome(row.outcome), row.url, row.article_id
+            return True
+        item.id_conflict = True
     return True
 
 

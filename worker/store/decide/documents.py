@@ -75,7 +75,7 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
     """Return what must be loaded to decide the documents of a batch."""
     accepted = [item for item in items if not item.rejected]
     return DocumentKeys(
-        receipts=[(item.lane, item.id) for item in items],
+        receipts=_receipts(items),
         doc_hashes={item.doc_hash for item in accepted} | {h for item in accepted if (h := _by_url(item))},
         retractions=[(*place, item.revision) for place, item in _retractions(accepted).items()],
         step=step,
@@ -83,6 +83,10 @@ def document_keys(items: Sequence[BatchItem], step: int) -> DocumentKeys:
         replays={item.dead_letter for item in items if item.dead_letter is not None},
         described={h for item in accepted if (h := item.described[0]) is not None},
     )
+
+
+def _receipts(items: Iterable[BatchItem]) -> set[tuple[str, str]]:
+    return {(item.lane, id_) for item in items for id_ in item.receipt_ids}
 
 
 def _by_url(item: BatchItem) -> bytes | None:

@@ -3,8 +3,10 @@ Pure.
 
 The main rule (decision 9 in `worker/DECISIONS.md`): the store is a function of the latest accepted version of each
 document alone. So nothing here depends on the order of processing. `revision` orders versions. Two versions cannot
-have the same revision, because a revision contains the entry id and the lane. The exception are entries whose producer
-chose an id more than a day in the future: they count from when they are processed (`pipeline.py`), in that order.
+have the same revision, because a revision contains the entry id and the lane. There are two exceptions, which `dispatch`
+(`worker/queue/lua/dispatch.lua`) decides once for each entry. An id ahead of time (`AHEAD_SECONDS` in
+`worker/queue/clock.py`) is replaced by one of the time of dispatch. While Redis's clock is behind the newest id, because it
+was ahead and was set back, each entry gets the id after the newest one. So both are ordered as they are dispatched.
 
 - A *document* is known by (source, key); without a key, the canonical URL is the key. It describes one article.
 - A *retraction of a URL* by a source retracts the document of this key and all older versions of that source's

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from schemas.problem import Severity
+from worker.queue.clock import AHEAD_SECONDS
 from worker.store.decide.batch_item import BatchItem
 from worker.store.decide.change_set import ChangeSet, Operation
 from worker.store.decide.identity import revision
@@ -13,8 +14,6 @@ from worker.store.decide.stored import Row, StoredDocuments, Values
 
 SEEN_AGAIN = timedelta(days=1)
 """How old `raw_documents.last_seen_at` must be before it is set again."""
-FUTURE = timedelta(days=1)
-"""From then on the ids of entries are of the future."""
 RAW_NAMES = ("sha256", "size", "bytes", "last_seen_at")
 
 
@@ -34,12 +33,17 @@ def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: Chan
 
 
 def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
-    """Raise the highest id of each lane. Ids of the future do not count, because a producer may choose ids."""
-    limit = revision(f"{int((now + FUTURE).timestamp() * 1000)}-0", "")
+    """Raise the highest id of each lane. Ids that are ahead of time do not count, because a producer may choose ids.
+
+    Those by which versions are ordered do: a server that lost its data must order all later versions after them.
+    """
+    limit = revision(f"{int((now + timedelta(seconds=AHEAD_SECONDS)).timestamp() * 1000)}-0", "")
     highest: dict[str, str] = {}
     for item in items:
         reached = revision(item.id, "")
-        if reached < limit:
+        other = revision(item.order_id, "") if item.order_id not in (None, item.id) else ""
+        reached = max(reached if reached < limit else "", other)
+        if reached:
             highest[item.lane] = max(reached, highest.get(item.lane, ""))
     changes.add("lanes", Operation.RAISE, ("name", "highest"), ("name",), sorted(highest.items()))
 
@@ -63,7 +67,7 @@ def write_dead_letters(
         code = next((problem.code for problem in item.problems if problem.severity is Severity.ERROR), None)
         if item.dead_letter is None and item.rejected:
             added.append({
-                "lane": item.lane, "receipt_id": item.id, "op": item.op, "source": item.source, "key": item.key,
+                "lane": item.lane, "receipt_id": item.receipt_id, "op": item.op, "source": item.source, "key": item.key,
                 "revision": item.revision, "raw_sha256": item.sha256, "code": code, "problems": _problems(item),
                 "status": "open", "edits": 0, "created_at": now,
             })  # fmt: skip
@@ -88,7 +92,7 @@ def write_receipts(
 ) -> None:
     rows: list[Row] = [
         {
-            "lane": item.lane, "id": item.id, "outcome": str(item.outcome), "op": item.op, "source": item.source,
+            "lane": item.lane, "id": item.receipt_id, "outcome": str(item.outcome), "op": item.op, "source": item.source,
             "key": item.key, "url": item.url, "article_id": item.article_id, "document_id": item.document_id,
             "raw_sha256": item.sha256, "problems": _problems(item), "changed": item.changed,
             "received_at": item.received_at, "settled_at": now, "worker": worker, "attempts": item.attempts + 1,
