@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
         prog="python -m tests.benchmarks", description="Copydesk, its peers and the limit."
     )
     parser.add_argument(
-        "--short", action="store_true", help="a few minutes instead of a quarter of an hour, and less exact"
+        "--short", action="store_true", help="a few minutes instead of 20, and less exact"
     )
     parser.add_argument("--documents", type=int, help="new documents a run")
     parser.add_argument("--runs", type=int, help="interleaved runs of each")
