@@ -128,7 +128,7 @@ def open_entry(batch: Batch, entry: Claimed) -> BatchItem:
     """
     envelope, problems = parse_envelope(entry.fields)
     now = batch.clock()
-    order_id = entry.order_id or _credible(entry.id, now)
+    order_id = _credible(entry.order_id or entry.id, now)
     arrived_ms = id_key(order_id)[0] if entry.arrived_ms is None else entry.arrived_ms
     version = BatchItem(
         lane=batch.lane,
@@ -251,9 +251,10 @@ def _secured_of(raw: bytes) -> str | None:
 
 
 def _credible(id_: str, now: datetime) -> str:
-    """Return the id that orders an entry for which Redis has no other one.
+    """Return the id that orders an entry: from the year 2100 on, one of the present instead.
 
-    The server made it, unless an older dispatcher, which does not judge ids, dispatched the entry.
+    Mostly `dispatch` has replaced an id that is ahead of time. A dispatcher of an older version did not, and another program
+    may have written the id.
     """
     ms, seq = id_key(id_)
     return id_ if ms < _NO_CREDIBLE_MS else f"{int(now.timestamp() * 1000)}-{seq}"

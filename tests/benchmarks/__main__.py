@@ -92,9 +92,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Copydesk, its peers and the limit."
     )
-    parser.add_argument(
-        "--short", action="store_true", help="a few minutes instead of 20, and less exact"
-    )
+    parser.add_argument("--short", action="store_true", help="a few minutes instead of 20, and less exact")
     parser.add_argument("--documents", type=int, help="new documents a run")
     parser.add_argument("--runs", type=int, help="interleaved runs of each")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)

@@ -46,9 +46,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for number, (title, rates) in enumerate(panels):
         _bars(figure.add_subplot(grid[number]), title, rates, most)
     figure.text(0.02, 1 - 0.3 / height, "Documents a second", size=15, weight="bold", color=_INK, va="center")
-    caption = (
-        "from the first one queued to the last commit; two worker processes (Copydesk three), all servers on the same two cores"
-    )
+    caption = "from the first one queued to the last commit; two worker processes (Copydesk three), all servers on the same two cores"
     figure.text(0.02, 1 - 0.58 / height, caption, size=9.5, color=_FAINT, va="center")
     figure.savefig(path, dpi=_DOTS)
 

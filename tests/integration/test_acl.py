@@ -18,6 +18,7 @@ from tests.support.access_rights import GuardedSystem
 from tests.support.servers import ROOT, VALID, Background, environment, free_port, results, until
 from worker.producer.client import Producer
 from worker.producer.tokens import remove_lasting_tokens
+from worker.queue.lease_queue import LeaseQueue
 from worker.settings import INTERNAL_LANE
 
 LARGEST = "18446744073709551615-18446744073709551615"
@@ -135,6 +136,21 @@ def test_a_script_of_the_exporter_changes_nothing(system):
     for command in ("'DEL', KEYS[1]", "'XADD', KEYS[1], '*', 'raw', 'x'", "'XTRIM', KEYS[1], 'MAXLEN', 0"):
         with system.client("metrics") as client, pytest.raises(redis.ResponseError, match=r"permission|access"):
             client.eval(f"return redis.call({command})", 1, "documents")
+
+
+def test_the_exporter_reads_a_lane_with_waiting_and_pending_entries(system):
+    lane = "documents:waits"
+    with system.client("worker") as client:
+        queue = LeaseQueue(client, lane)
+        queue.ensure()
+        for _ in range(2):
+            client.xadd(lane, {"raw": DOCUMENT})
+        for wanted in (0, 1):
+            with system.client("metrics") as user:
+                seen = LeaseQueue(user, lane)
+                assert (seen.state().backlog, seen.counts().pending) == (2, wanted)
+            queue.dispatch(limit=1, pending_cap=10, max_bytes=1 << 20)
+        client.delete(lane)
 
 
 def test_the_exporter_reads_all_its_figures(system):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from redis import ResponseError
 from sqlalchemy import select
 
 from tests.faults.registry import Unavailable, faketime
@@ -112,6 +113,62 @@ def test_what_was_being_processed_when_the_clock_was_set_back_stays_older(lanes,
 
     assert lanes.store(old) == ["superseded"]
     assert lanes.titles() == ["new"]
+
+
+def test_a_repair_after_the_clock_was_set_back_keeps_the_order_of_the_lane(lanes):
+    lanes.step(72 * HOUR)
+    lanes.send("ahead", queue=lanes.other, key="other")
+    assert lanes.store(queue=lanes.other) == ["stored"]
+    lanes.step(0)
+    lanes.send("first")
+    assert len(lanes.claim()) == 1, "a worker holds it when the lane is repaired"
+    lanes.send("second")
+    lanes.client.xadd("documents", {"op": "retract", "source": "s", "key": "9"}, id=f"{int(time.time() + HOUR)}000-0")
+
+    assert lane_repair.repair(lanes.documents).readded == 3
+    assert lanes.store() == ["stored", "updated", "retracted"]
+    assert lanes.titles() == ["ahead", "second"]
+
+
+@pytest.mark.parametrize("value", ["99999999999999999999-1", "32503680000000-0 back", "junk"])
+def test_a_newest_id_of_another_program_counts_as_none(lanes, value):
+    lanes.client.set(keys.NEWEST, value)
+    lanes.send("new")
+    assert lanes.store() == ["stored"]
+    assert not lanes.client.exists(keys.order_ids("documents"))
+    assert int(lanes.client.get(keys.NEWEST).split(b"-")[0]) < (time.time() + HOUR) * 1000
+
+
+def test_an_order_of_another_program_does_not_hold_up_an_entry(lanes):
+    id_ = lanes.send("new")
+    lanes.client.hset(keys.order_ids("documents"), id_, "18446744073709551615-1")
+    assert lanes.store() == ["stored"]
+
+
+def test_nothing_is_dispatched_without_its_order_while_its_key_holds_something_else(lanes):
+    lanes.send("old")
+    assert lanes.store() == ["stored"]
+    lanes.client.set(keys.order_ids("documents"), "junk")
+    lanes.step(-HOUR)
+    lanes.send("newer")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        lanes.claim()
+    lanes.client.delete(keys.order_ids("documents"))
+    assert lanes.store() == ["updated"]
+
+
+def test_an_entry_that_is_gone_leaves_no_order(lanes):
+    lanes.step(72 * HOUR)
+    lanes.send("ahead")
+    lanes.store()
+    lanes.step(0)
+    ids = [lanes.send(f"t{n}") for n in range(2)]
+    found = [id_ for id_, _ in lanes.documents.dispatch(limit=10, pending_cap=100, max_bytes=1 << 20).entries]
+    assert found == ids
+    lanes.client.xdel("documents", ids[0])
+    lanes.documents.claim("w", ids[:1], lease_seconds=60, max_bytes=1 << 20)
+    lanes.documents.requeue(ids[1])
+    assert lanes.client.hgetall(keys.order_ids("documents")) == {}
 
 
 def test_after_the_clock_was_behind_for_a_moment_versions_keep_their_order(lanes):

@@ -112,11 +112,11 @@ def place_of_secured(raw: bytes, span: tuple[int, int]) -> tuple[int, int]:
 def without_secured(problems: Sequence[Problem], matter: FrontMatter) -> list[Problem]:
     """Return the problems without what they quote of the value of `secured`, also where its name is misspelt.
 
-    A problem of YAML's syntax has no field. It belongs to the last line before it that is not indented; if the text from
+    A problem of YAML's syntax has no field. It belongs to the last line before it that begins with a name; if the text from
     there to the problem has a name like `secured`, it may quote the value.
     """
     starts = [0, *(found.end() for found in _BREAK.finditer(matter.text))]
-    owners = [start for start in starts if not matter.text[start : start + 1].isspace()]
+    owners = [start for start in starts if matter.text[start : start + 1].strip(" \t:\r\n")]
     return [_masked(one) if _is_of_secured(one, matter, starts, owners) else one for one in problems]
 
 

@@ -103,6 +103,6 @@ def repair(queue: LeaseQueue) -> Repair:
     """
     run = queue.client.register_script(script("repair"))
     names = [queue.lane, queue.counters, queue.aside, keys.original_ids(queue.lane)]
-    names.append(keys.order_ids(queue.lane))
+    names += [keys.order_ids(queue.lane), keys.NEWEST]
     moved, gone = run(keys=names, args=[GROUP, ORIGINAL_IDS_EXPIRE_SECONDS])
     return Repair(int(moved), max(0, int(gone)))

@@ -218,7 +218,7 @@ class LeaseQueue:
 
         The old entry is counted as `readded`.
         """
-        names = [self.lane, self.counters, self.oversized, keys.original_ids(self.lane)]
+        names = [self.lane, self.counters, self.oversized, keys.original_ids(self.lane), keys.order_ids(self.lane)]
         fresh = self._run("requeue", GROUP, id_, ORIGINAL_IDS_EXPIRE_SECONDS, keys=names)
         return text(fresh) if fresh else None
 

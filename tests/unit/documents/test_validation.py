@@ -161,6 +161,7 @@ def test_secured_and_credentials_are_never_shown():
         "secured: a #c2VjcmV0\n",
         "secured: &c2VjcmV0 x\n",
         "secured:\n  &c2VjcmV0 x\n",
+        "? secured\n: &c2VjcmV0 x\n",
         "secured: *c2VjcmV0\n",
         "secured:\n  c2VjcmV0: x\n",
         "provider:\n  secured: *c2VjcmV0\n",

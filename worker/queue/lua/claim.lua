@@ -49,6 +49,7 @@ for _, id in ipairs(ids) do
       -- The entry was deleted from the stream while it was pending, so there is nothing to process.
       redis.call('XACK', KEYS[1], ARGV[1], id)
       if has_sizes then redis.call('HDEL', KEYS[2], id) end
+      if has_orders then redis.call('HDEL', KEYS[5], id) end
     end
   end
 end

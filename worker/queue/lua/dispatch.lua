@@ -61,7 +61,10 @@ local function add_resumed(rest)
       if claimed and count == 1 then
         add(id, known_size or bytes_of(claimed[2]))
       else
-        if not claimed then redis.call('XACK', lane, group, id) end
+        if not claimed then
+          redis.call('XACK', lane, group, id)
+          redis.pcall('HDEL', KEYS[4], id)
+        end
         skipped = skipped + 1
       end
     end
@@ -69,13 +72,12 @@ local function add_resumed(rest)
 end
 
 local now, newest_ms, newest_seq, is_back, has_read = now_ms(), read_newest(KEYS[5])
-if newest_ms >= now + AHEAD_MS then is_back = true elseif newest_ms < now then is_back = false end
 
 local function fix_order(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   ms, seq, has_read = tonumber(ms), tonumber(seq), true
   if is_back or ms >= now + AHEAD_MS then
-    if redis.call('HEXISTS', KEYS[4], id) == 1 then return end -- a repair has added it again
+    if order_of(KEYS[4], id) then return end -- a repair has added it again
     newest_seq = newest_seq + 1
     if newest_ms < now then newest_ms, newest_seq = now, 0 end
     -- Larger integers are not exact here.
@@ -86,7 +88,9 @@ local function fix_order(id)
   end
 end
 
+-- Either is an error if another program has overwritten the hash: before anything is read. The dispatcher then repairs it.
 local has_pauses = redis.call('HLEN', KEYS[3]) > 0
+redis.call('HLEN', KEYS[4])
 if capacity > 0 then add_resumed(math.floor(capacity / 2)) end
 while capacity > 0 and bytes < max_bytes and has_time() do
   -- Read one entry at a time: an oversized entry then ends the batch, and several do not fill the server's memory.

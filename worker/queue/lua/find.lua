@@ -15,7 +15,7 @@ local function has_url(raw)
     if not first or first > finish then return false end
     local before = string.sub(raw, math.max(1, first - 100), first - 1)
     before = string.match(before, '.*\n(.*)') or before
-    if string.find(before, '^%a%w*:%s*["\']?$') and string.find(raw, '^["\']?%s*\n', last + 1) then return true end
+    if string.find(before, '^%a[%w_-]*:%s*["\']?$') and string.find(raw, '^["\']?%s*\n', last + 1) then return true end
     at = last + 1
   end
   return false
@@ -36,6 +36,10 @@ while true do
     if entry[2][n] == 'raw' then raw = entry[2][n + 1] end
   end
   if (key and keys[key]) or (raw and has_url(raw)) then out[#out + 1] = entry[1] end
+  if raw and #raw > 2 ^ 20 then
+    entry, raw = nil, nil
+    collectgarbage()
+  end
 end
 out[2], out[3] = entries, bytes
 return out

@@ -46,9 +46,16 @@ local function fitting(fields)
   return chosen
 end
 
+-- Returns a field of a hash, or '' if there is none or the key is no hash. It does not ask for the type, which the user of the
+-- exporter may not do.
+local function field_of(key, name)
+  local value = redis.pcall('HGET', key, name)
+  return type(value) == 'string' and value or ''
+end
+
 -- Returns the id that a producer received for an entry. `original_ids`: the hash of those that were added again.
 local function original_id(original_ids, id)
-  return string.match(redis.call('HGET', original_ids, id) or '', '^%d+%-%d+$') or id
+  return string.match(field_of(original_ids, id), '^%d+%-%d+$') or id
 end
 
 -- Whether an id is smaller than another one. Compares texts: ids may be larger than the integers that numbers hold exactly.
@@ -153,8 +160,8 @@ end
 
 -- Returns what is known of the order of an entry (`order_ids` in keys.py), or nil. `orders`: the hash of it.
 local function order_of(orders, id)
-  local order = is_hash(orders) and redis.call('HGET', orders, id)
-  return order and string.match(order, '^%d+%-%d+$') or order and string.match(order, '^%d+%-%d+ %d+$')
+  local order = field_of(orders, id)
+  return string.match(order, '^%d+%-%d+$') or string.match(order, '^%d+%-%d+ %d+$')
 end
 
 -- Returns an id that tells when an entry arrived: mostly its own.
@@ -165,10 +172,14 @@ local function arrival_of(orders, id)
   return arrived and arrived .. '-0' or order
 end
 
--- Returns the highest id by which an entry is ordered, as two numbers, and whether the server's clock is behind it.
+-- Returns the highest id by which an entry is ordered, as two numbers, and whether the server's clock was set back behind it and
+-- has not caught up. From the year 2100 on, another program has written it.
 local function read_newest(key)
   local ms, seq, back = string.match(redis.call('GET', key) or '', '^(%d+)-(%d+)( ?%a*)$')
-  return tonumber(ms or 0), tonumber(seq or 0), back == ' back'
+  ms, seq = tonumber(ms or 0), tonumber(seq or 0)
+  if ms >= 4102444800000 then return 0, 0, false end
+  local now = now_ms()
+  return ms, seq, ms >= now + AHEAD_MS or (ms >= now and back == ' back')
 end
 
 local function write_newest(key, ms, seq, is_back)

@@ -1,10 +1,11 @@
 -- Rebuilds a lane after a producer chose ids from the future. Otherwise every new id would be in the future too, or no
 -- id would be left. A stream's last id cannot be lowered, so the stream is renamed and all its entries are added again
 -- in their order to a new one. An entry that was dispatched keeps the id by which its version is ordered: otherwise it
--- would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time. If
--- the script is interrupted (out of memory), the next run continues at the same place.
+-- would replace a newer version that was stored before the repair. The others keep theirs unless it is ahead of time, or the
+-- server's clock was set back: then they get one when they are dispatched, after those that were. If the script is interrupted
+-- (out of memory), the next run continues at the same place.
 -- KEYS: stream, outcome counters (hash), name of the old stream meanwhile, original ids of added entries (hash),
--- ids by which entries are ordered (hash).
+-- ids by which entries are ordered (hash), the highest of them in all lanes (string).
 -- ARGV: group, expiry of the original ids in seconds.
 -- Returns {entries added again, entries that vanished, because a producer trimmed or deleted them}.
 local lane, counters, aside, original_ids, order_ids, group = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], ARGV[1]
@@ -32,16 +33,18 @@ if redis.call('EXISTS', aside) == 1 then
     if fields['name'] == group then dispatched = fields['last-delivered-id'] end
   end
 end
-local function keeps_id(id) return not is_ahead(id) or not is_before(dispatched, id) end
+local _, _, is_back = read_newest(KEYS[6])
+local function keeps_id(id) return not is_before(dispatched, id) or not (is_back or is_ahead(id)) end
 
 local moved = 0
 while true do
   local entries = redis.call('XRANGE', aside, '-', '+', 'COUNT', 100)
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
-    local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
-    redis.call('HSET', original_ids, fresh, original_id(original_ids, entry[1]))
+    local original = original_id(original_ids, entry[1])
     local order = order_of(order_ids, entry[1]) or (keeps_id(entry[1]) and entry[1])
+    local fresh = redis.call('XADD', lane, '*', unpack(fitting(entry[2])))
+    redis.pcall('HSET', original_ids, fresh, original)
     if order then redis.pcall('HSET', order_ids, fresh, order) end
     redis.pcall('HDEL', order_ids, entry[1])
     redis.call('XDEL', aside, entry[1])

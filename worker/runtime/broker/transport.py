@@ -104,15 +104,15 @@ class Channel(redis.Channel):
             self._flush_brpop_reauth()  # type: ignore[attr-defined]  # the stubs do not know it
         if not popped:
             raise Empty
-        if self._closing:  # type: ignore[attr-defined]  # the stubs do not know it
+        queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
+        message = self._message_for_celery(queue, popped[1])
+        if message is not None and self._closing:  # type: ignore[attr-defined]  # the stubs do not know it
             # Kombu's `close` waits for the answer, after Celery has stopped to take messages. A claim check that came now
             # would be lost, and its entries would wait until their lease expires (25 s).
             with self.conn_or_acquire() as client:
                 write_when_full(client, "RPUSH", popped[0], popped[1])  # it was in Redis a moment ago
             raise Empty
-        queue = bytes_to_str(popped[0]).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]  # nor this
-        message = self._message_for_celery(queue, popped[1])
         if message is not None:
             self.connection._deliver(message, queue)
         return True
