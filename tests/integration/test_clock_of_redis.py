@@ -32,7 +32,9 @@ class Lanes:
             queue.ensure()
 
     def step(self, offset):
-        self._clock.write_text(f"{offset:+d}\n")
+        new = self._clock.with_suffix(".new")
+        new.write_text(f"{offset:+d}\n")
+        new.replace(self._clock)
         until(lambda: abs(self.client.time()[0] - time.time() - offset) < 60, what="the clock has stepped")
 
     def send(self, title, *, queue=None, key="1"):
@@ -72,6 +74,7 @@ def lanes(engine, tmp_path):
     valkey.start()
     with valkey.client() as client:
         yield Lanes(valkey, client, clock, engine)
+    valkey.kill()  # a signal that it handles may find it in libfaketime, whose lock it then needs again
     valkey.stop()
 
 
