@@ -94,7 +94,7 @@ _ERRORS = (
     ("task_option", "The task copydesk.submit was sent with an option that documents cannot have.",
      "Send it when it is due, without expires, eta, countdown, link or chain."),
     ("lane_unusable", "The lane of the task copydesk.submit could take no documents.",
-     "Nothing; the operators repair the lane and process the document then."),
+     "Nothing: the operators repair the lane and process the document then. Only a retraction must be sent again."),
 )  # fmt: skip
 
 _WARNINGS = (

@@ -169,13 +169,12 @@ class CopydeskCollector(Collector):
         self._growth.take(minutes)
         states: Counter[str] = Counter()
         pool: Counter[str] = Counter({"busy": 0, "idle": 0})
+        now = server_time(self._client)
         for worker in workers(self._client):
             states[worker.state] += 1
             pool.update("busy" if process.lane else "idle" for process in worker.pool)
             if worker.last_progress is not None:
-                series["copydesk_stalled_seconds"][worker.name,] = max(
-                    0.0, server_time(self._client) - worker.last_progress
-                )
+                series["copydesk_stalled_seconds"][worker.name,] = max(0.0, now - worker.last_progress)
         series["copydesk_workers"].update({("consuming",): 0, **{(state,): count for state, count in states.items()}})
         series["copydesk_pool_processes"].update({(state,): count for state, count in pool.items()})
 

@@ -132,7 +132,7 @@ def _check_store(health: Health, engine: Engine, *, is_linking: bool) -> tuple[S
         return ()
     health.remarks += [linking.fault] if linking.fault else []
     if fault := _schema_fault(engine):
-        health.wrong.append(fault)  # a worker that runs goes on, one that is started refuses it
+        health.wrong.append(fault)  # a worker that runs continues, one that is started refuses it
     return raised
 
 

@@ -18,8 +18,8 @@ from worker.queue.replies import text
 Clock = Callable[[], datetime]
 
 AHEAD_SECONDS = 300
-"""Ids that are this far ahead of the server's time, in seconds, tell no arrival. The server makes none, unless its clock
-was set back: a producer chose them, or those before them. The time is for small corrections of the clock, and for a
+"""Ids that are this far ahead of the server's time, in seconds, tell no arrival. The server makes one only if a producer
+chose an id before it, or if its clock was set back. The time is for small corrections of the clock, and for a
 replica whose clock differs a little.
 """
 

@@ -35,7 +35,8 @@ def write_raw(items: Sequence[BatchItem], stored: StoredDocuments, changes: Chan
 def write_highest(items: Sequence[BatchItem], changes: ChangeSet, now: datetime) -> None:
     """Raise the highest id of each lane. Ids that are ahead of time do not count, because a producer may choose ids.
 
-    Those by which versions are ordered do: a server that lost its data must order all later versions after them.
+    Those by which versions are ordered do: a server that lost its data must order all later versions after them. As long as one
+    is in the future, because the server's clock was ahead, `lane_repair.store_behind` cannot see a restored store.
     """
     limit = revision(f"{int((now + timedelta(seconds=AHEAD_SECONDS)).timestamp() * 1000)}-0", "")
     highest: dict[str, str] = {}
