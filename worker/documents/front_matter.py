@@ -115,8 +115,10 @@ def without_secured(problems: Sequence[Problem], matter: FrontMatter) -> list[Pr
     A problem of YAML's syntax has no field. It belongs to the last line before it that begins with a name; if the text from
     there to the problem has a name like `secured`, it may quote the value.
     """
-    starts = [0, *(found.end() for found in _BREAK.finditer(matter.text))]
-    owners = [start for start in starts if matter.text[start : start + 1].strip(" \t:\r\n")]
+    starts, owners = list[int](), list[int]()
+    if any(one.field is None for one in problems):
+        starts = [0, *(found.end() for found in _BREAK.finditer(matter.text))]
+        owners = [start for start in starts if matter.text[start : start + 1].strip(" \t:\r\n")]
     return [_masked(one) if _is_of_secured(one, matter, starts, owners) else one for one in problems]
 
 
