@@ -25,6 +25,6 @@ def print_skipped(skipped: Sequence[Path]) -> None:
     if skipped:
         files = "1 .jsonl file was" if len(skipped) == 1 else f"{len(skipped):,} .jsonl files were"
         print_message(
-            f"{files} skipped, because the first line has no raw, raw_base64 or op: {plain(str(skipped[0]))}"
+            f"{files} skipped, because the first line is no document of the contract: {plain(str(skipped[0]))}"
             + (" and others" if len(skipped) > 1 else "")
         )

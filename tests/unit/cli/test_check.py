@@ -56,6 +56,6 @@ def test_jsonl_files_of_a_folder_that_are_skipped_are_counted_in_a_message(tmp_p
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path}/c.jsonl:1: accepted\n"
     assert (
-        f"2 .jsonl files were skipped, because the first line has no raw, raw_base64 or op: {tmp_path}/a.jsonl"
+        f"2 .jsonl files were skipped, because the first line is no document of the contract: {tmp_path}/a.jsonl"
         in shown.err
     )
