@@ -26,7 +26,7 @@ from worker.store.sql.statements import among, merge
 from worker.store.tables import articles, links, url_work
 
 _PAGE = 1000
-_MOST_SECONDS = 60
+_WAIT_SECONDS = 60
 """How long to wait for the links to the URLs that are decided again. Where documents flow, batches may add their work anew."""
 _LINKED_TO_NOTHING = (links.c.kind.in_(KINDS), is_dangling(links.c.target_id, articles))
 
@@ -62,7 +62,7 @@ def repair(engine: Engine, rules: AllRules) -> Repaired:
     sources = _read(engine, select(links.c.source_id).where(*_LINKED_TO_NOTHING).distinct())
     linked_again = _in_pages(engine, sources, _link_again)
     deleted = sum(_delete(engine, column, table) for column, table in REFERENCES if column is not links.c.target_id)
-    until = time.monotonic() + _MOST_SECONDS
+    until = time.monotonic() + _WAIT_SECONDS
     while (pending := _pending(engine, urls)) and time.monotonic() < until:
         complete(engine, rules, seconds=1)
     return Repaired(deleted, decided, linked_again, pending)

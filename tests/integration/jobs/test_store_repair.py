@@ -110,7 +110,7 @@ def test_a_repair_ends_although_documents_keep_adding_other_work(engine, filled_
 
 
 def test_a_repair_says_what_is_still_pending_when_it_stops_waiting(engine, filled_store, monkeypatch):
-    monkeypatch.setattr(store_repair, "_MOST_SECONDS", 0)
+    monkeypatch.setattr(store_repair, "_WAIT_SECONDS", 0)
     with engine.begin() as connection:
         connection.execute(update(links).values(target_id=None))
 
